@@ -1,0 +1,274 @@
+{#- Everything that staging does, once: read the complete loads that are new, give every field its
+    type in one pass over the document, and say of each document that does not fit why not. -#}
+
+{% macro stage_exports(concept, model) %}
+    {% if not execute %}select 1 as placeholder{{ return('') }}{% endif %}
+    {{ stage_documents(model, plan().concepts.get(concept, [])) }}
+{% endmacro %}
+
+{#- `inputs`: one dict per table of the lake: source, table, timezone, currency, columns (of the
+    file), fields (of the concept: sql, reference_source, numbers), loads (id, files). -#}
+{% macro stage_documents(model, inputs) %}
+    {% set node = contract(model) %}
+    {% set known = loads_in(this) if is_incremental() else [] %}
+    {% set branches = [] %}
+    {% for input in inputs %}
+        {% set files = [] %}
+        {% for load in input.loads if input.source ~ '/' ~ input.table ~ '/' ~ load.load_id not in known %}
+            {% do files.extend(load.files) %}
+        {% endfor %}
+        {% if files %}{% do branches.append(typed_documents(node, input, files)) %}{% endif %}
+    {% endfor %}
+    {% if branches %}
+        {{ branches | join('\nunion all by name\n') }}
+    {% else %}
+        {{ no_documents(node) }}
+    {% endif %}
+{% endmacro %}
+
+{% macro loads_in(relation) %}
+    {% set rows = run_query(
+        "select distinct source || '/' || source_table || '/' || load_id from " ~ relation
+    ) %}
+    {{ return(rows.columns[0].values() | list) }}
+{% endmacro %}
+
+{% macro no_documents(node) %}
+select
+    {% for name, column in node.columns.items() %}
+    cast(null as {{ column.data_type }}) as {{ name }},
+    {% endfor %}
+    cast(null as varchar) as source_table,
+    cast(null as varchar) as document_key,
+    cast(null as varchar) as version_cursor,
+    cast(null as boolean) as is_deleted,
+    cast(null as varchar) as load_id,
+    cast(null as varchar) as origin,
+    cast(null as bigint) as origin_row,
+    cast(null as varchar) as document_hash,
+    cast(null as struct(column_name varchar, value varchar, reason varchar)[]) as rejections
+limit 0
+{% endmacro %}
+
+{% macro typed_documents(node, input, files) %}
+{% set fields = input.fields %}
+{% set key = node.config.meta.key %}
+(
+    with documents as (
+        select
+            * exclude (document, _extracted_at),
+            timezone('UTC', _extracted_at) as extracted_at,
+            md5(document) as document_hash,
+            contains(document, '\u0000') as has_nul,
+            json_transform(document, '{{ json_shape(input.columns) }}') as record
+        from read_parquet([{% for f in files %}'{{ f }}'{{ ', ' if not loop.last }}{% endfor %}])
+    ),
+
+    texts as (
+        select
+            * exclude (record),
+            {% for column in input.columns %}
+            nullif(trim(record.{{ json_member(column) }}), '') as "raw.{{ column }}",
+            {% endfor %}
+        from documents
+    ),
+
+    mapped as (
+        select
+            *,
+            {% for name, column in node.columns.items() if column_meta(column).get('derived') is none %}
+            {% set field = fields.get(column_meta(column).get('input', name)) %}
+            {% if field and column_meta(column).get('default') == 'currency' and input.currency %}
+            coalesce(cast({{ field.sql }} as varchar), '{{ input.currency }}') as "text.{{ name }}",
+            {% elif field %}
+            cast({{ field.sql }} as varchar) as "text.{{ name }}",
+            {% elif column_meta(column).get('default') == 'currency' and input.currency %}
+            '{{ input.currency }}' as "text.{{ name }}",
+            {% else %}
+            cast(null as varchar) as "text.{{ name }}",
+            {% endif %}
+            {% endfor %}
+        from texts
+    ),
+
+    typed as (
+        select
+            *,
+            {% for name, column in node.columns.items() %}
+            {% set meta = column_meta(column) %}
+            {% if meta.get('derived') == 'key' %}
+            {% set parts = [] %}
+            {% for part in key %}{% do parts.append('"text.' ~ part ~ '"') %}{% endfor %}
+            case
+                when {{ parts[0] }} is not null
+                    then '{{ input.source }}:' || concat_ws('|', {{ parts | join(', ') }})
+            end as {{ name }},
+            {% elif meta.get('derived') == 'source' %}
+            '{{ input.source }}' as {{ name }},
+            {% elif meta.get('derived') == 'timezone' %}
+            '{{ input.timezone }}' as {{ name }},
+            {% elif meta.get('derived') == 'extracted_at' %}
+            {% elif meta.get('reference') %}
+            {% set of = (fields.get(meta.get('input')) or {}).get('reference_source') or input.source %}
+            '{{ of }}:' || "text.{{ name }}" as {{ name }},
+            {% else %}
+            {{ typed_value('"text.' ~ name ~ '"', column.data_type, meta, input) }} as {{ name }},
+            {% endif %}
+            {% endfor %}
+        from mapped
+    ),
+
+    checked as (
+        select
+            *,
+            list_filter([
+                case when _problem is not null
+                    then {{ rejection(none, none, '_problem') }} end,
+                {% for name, column in node.columns.items() %}
+                {% set meta = column_meta(column) %}
+                {% set shown = meta.get('input', name) %}
+                {% set text = '"text.' ~ name ~ '"' %}
+                {% if meta.get('derived') is none %}
+                {% for number in (fields.get(shown) or {}).get('numbers', []) %}
+                case when "raw.{{ number }}" is not null
+                        and try_cast("raw.{{ number }}" as decimal(18, 4)) is null
+                    then {{ rejection(shown, '"raw.' ~ number ~ '"', "'is not a number'") }} end,
+                {% endfor %}
+                {% if is_required(column) %}
+                case when _problem is null and not _deleted and {{ text }} is null
+                    then {{ rejection(shown, none, "'is missing'") }} end,
+                {% endif %}
+                {% if not meta.get('reference') %}
+                case when {{ text }} is not null and {{ name }} is null
+                    then {{ rejection(shown, text, "'" ~ type_complaint(column.data_type, meta) ~ "'") }} end,
+                {% if column.data_type == 'varchar' %}
+                case when has_nul and contains({{ text }}, chr(0))
+                    then {{ rejection(shown, "replace(" ~ text ~ ", chr(0), '␀')", "'contains a NUL byte'") }} end,
+                {% endif %}
+                {% if meta.get('minimum') is not none %}
+                case when {{ name }} < {{ meta.minimum }}
+                    then {{ rejection(shown, text, "'is below " ~ meta.minimum ~ "'") }} end,
+                {% endif %}
+                {% endif %}
+                {% endif %}
+                {% endfor %}
+                {% for rule in node.config.meta.get('row_rules', []) %}
+                case when not ({{ rule.sql }})
+                    then {{ rejection(rule.column, '"text.' ~ rule.column ~ '"', "'" ~ rule.reason ~ "'") }} end,
+                {% endfor %}
+                cast(null as struct(column_name varchar, value varchar, reason varchar))
+            ], r -> r is not null) as complaints
+        from typed
+    )
+    {% set own_key = node.columns.keys() | list | first %}
+
+    {#- Of rows of one file that share a key, the newest counts and the others are set aside. -#}
+    select
+        {% for name in node.columns %}{{ name }}, {% endfor %}
+        '{{ input.table }}' as source_table,
+        _key as document_key,
+        _cursor as version_cursor,
+        _deleted as is_deleted,
+        _dlt_load_id as load_id,
+        _origin as origin,
+        _row as origin_row,
+        document_hash,
+        {% if input.distinct %}
+        complaints as rejections
+        {% else %}
+        case
+            when len(complaints) = 0 and document_hash <> first_value(document_hash) over (
+                partition by _dlt_load_id, _origin, len(complaints) = 0, {{ own_key }}
+                order by {{ version_order('_cursor') }}, _row desc
+            )
+                then [{{ rejection(key[0], own_key, "'another row of the file has the same key'") }}]
+            else complaints
+        end as rejections
+        {% endif %}
+    from checked
+)
+{% endmacro %}
+
+{% macro rejection(column_name, value, reason) -%}
+    struct_pack(column_name := {{ "'" ~ column_name ~ "'" if column_name else 'cast(null as varchar)' }}, value := {{ 'left(cast(' ~ value ~ ' as varchar), 200)' if value else 'cast(null as varchar)' }}, reason := {{ reason }})
+{%- endmacro %}
+
+{#- Newest version first: by the source's own cursor, a time, a number or a text. -#}
+{% macro version_order(cursor) -%}
+    try_cast({{ cursor }} as timestamp) desc nulls last, try_cast({{ cursor }} as double) desc nulls last, {{ cursor }} desc nulls last
+{%- endmacro %}
+
+{#- '{"a": "VARCHAR", "b": {"c": "VARCHAR"}}' for columns a and b.c -#}
+{% macro json_shape(columns) %}
+    {% set shape = {} %}
+    {% for column in columns %}
+        {% set parts = column.split('.') %}
+        {% if parts | length == 1 %}
+            {% do shape.update({column: 'VARCHAR'}) %}
+        {% else %}
+            {% do shape.setdefault(parts[0], {}).update({parts[1:] | join('.'): 'VARCHAR'}) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(tojson(shape) | replace("'", "''")) }}
+{% endmacro %}
+
+{% macro json_member(column) -%}
+    {% set parts = column.split('.') %}"{{ parts[0] }}"{% if parts | length > 1 %}."{{ parts[1:] | join('.') }}"{% endif %}
+{%- endmacro %}
+
+{% macro typed_value(text, data_type, meta, input) -%}
+    {%- if meta.get('accepted') -%}
+        case when lower({{ text }}) in ('{{ meta.accepted | join("', '") }}') then lower({{ text }}) end
+    {%- elif meta.get('pattern') -%}
+        case when regexp_full_match(upper({{ text }}), '{{ meta.pattern }}') then upper({{ text }}) end
+    {%- elif data_type == 'varchar' -%}
+        {{ text }}
+    {%- elif data_type == 'timestamp' -%}
+        {{ utc_timestamp(text, input.timezone, input.get('timestamp_format')) }}
+    {%- elif data_type == 'date' -%}
+        {%- if input.get('timestamp_format') -%}
+        cast(try_strptime({{ text }}, '{{ input.timestamp_format }}') as date)
+        {%- else -%}
+        coalesce(try_cast({{ text }} as date), cast(try_cast({{ text }} as timestamp) as date))
+        {%- endif -%}
+    {%- elif data_type == 'boolean' -%}
+        case
+            when lower({{ text }}) in ('true', 't', 'yes', 'y', '1') then true
+            when lower({{ text }}) in ('false', 'f', 'no', 'n', '0') then false
+        end
+    {%- else -%}
+        {%- set number = "replace(replace(" ~ text ~ ", '.', ''), ',', '.')" if input.get('decimal_comma') else text -%}
+        {%- if data_type == 'bigint' -%}
+        case
+            when try_cast({{ number }} as double) = round(try_cast({{ number }} as double))
+                then try_cast({{ number }} as bigint)
+        end
+        {%- elif data_type == 'double' -%}
+        case when isfinite(try_cast({{ number }} as double)) then try_cast({{ number }} as double) end
+        {%- else -%}
+        try_cast({{ number }} as {{ data_type }})
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- UTC without zone: a text that names its zone is believed, any other is the source's local time. -#}
+{% macro utc_timestamp(text, zone, format) -%}
+    {%- if format -%}
+    timezone('UTC', timezone('{{ zone }}', try_strptime({{ text }}, '{{ format }}')))
+    {%- else -%}
+    case
+        when regexp_matches({{ text }}, ':\d{2}(\.\d+)?\s*([zZ]|[+-]\d{2}(:?\d{2})?)$')
+            then timezone('UTC', try_cast({{ text }} as timestamptz))
+        else timezone('UTC', timezone('{{ zone }}', try_cast({{ text }} as timestamp)))
+    end
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro type_complaint(data_type, meta) %}
+    {% if meta.get('accepted') %}{{ return('is not one of ' ~ meta.accepted | join(', ')) }}{% endif %}
+    {% if meta.get('pattern') %}{{ return('does not look like ' ~ meta.pattern) }}{% endif %}
+    {{ return({
+        'timestamp': 'is not a date and time', 'date': 'is not a date', 'boolean': 'is neither yes nor no',
+        'bigint': 'is not a whole number',
+    }.get(data_type, 'is not a number')) }}
+{% endmacro %}

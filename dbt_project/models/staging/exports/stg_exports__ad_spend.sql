@@ -1,0 +1,1 @@
+{{ stage_exports('ad_spend', 'ad_spend') }}

@@ -1,0 +1,1 @@
+{{ stage_exports('campaign', 'campaigns') }}

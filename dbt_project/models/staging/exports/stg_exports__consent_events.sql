@@ -1,0 +1,1 @@
+{{ stage_exports('consent_event', 'consent_events') }}

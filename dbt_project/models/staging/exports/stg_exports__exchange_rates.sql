@@ -1,0 +1,1 @@
+{{ stage_exports('exchange_rate', 'exchange_rates') }}

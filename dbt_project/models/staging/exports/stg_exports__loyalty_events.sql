@@ -1,0 +1,1 @@
+{{ stage_exports('loyalty_event', 'loyalty_events') }}

@@ -1,0 +1,1 @@
+{{ stage_exports('order_line', 'order_lines') }}

@@ -1,0 +1,1 @@
+{{ stage_exports('payment', 'payments') }}

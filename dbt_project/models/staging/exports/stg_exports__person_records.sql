@@ -1,0 +1,1 @@
+{{ stage_exports('person_record', 'person_records') }}

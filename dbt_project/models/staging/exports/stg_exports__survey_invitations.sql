@@ -1,0 +1,1 @@
+{{ stage_exports('survey_invitation', 'survey_invitations') }}

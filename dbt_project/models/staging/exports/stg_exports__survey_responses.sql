@@ -1,0 +1,1 @@
+{{ stage_exports('survey_response', 'survey_responses') }}

@@ -1,0 +1,1 @@
+{{ stage_exports('ticket_event', 'ticket_events') }}

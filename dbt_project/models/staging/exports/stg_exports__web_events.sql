@@ -1,0 +1,1 @@
+{{ stage_exports('web_event', 'web_events') }}

@@ -1,0 +1,1 @@
+{{ current_records('account', [ref('stg_exports__accounts')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('campaign_event', [ref('stg_exports__campaign_events')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('campaign', [ref('stg_exports__campaigns')]) }}

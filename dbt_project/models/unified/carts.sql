@@ -1,0 +1,1 @@
+{{ current_records('cart', [ref('stg_exports__carts')]) }}

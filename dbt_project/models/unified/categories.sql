@@ -1,0 +1,1 @@
+{{ current_records('category', [ref('stg_exports__categories')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('conversation', [ref('stg_exports__conversations')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('employee', [ref('stg_exports__employees')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('fulfilment', [ref('stg_exports__fulfilments')]) }}

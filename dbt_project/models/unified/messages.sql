@@ -1,0 +1,1 @@
+{{ current_records('message', [ref('stg_exports__messages')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('opportunity', [ref('stg_exports__opportunities')]) }}

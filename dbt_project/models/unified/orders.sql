@@ -1,0 +1,1 @@
+{{ current_records('order', [ref('stg_exports__orders')]) }}

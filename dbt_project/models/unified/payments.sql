@@ -1,0 +1,1 @@
+{{ current_records('payment', [ref('stg_exports__payments')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('product', [ref('stg_exports__products')]) }}

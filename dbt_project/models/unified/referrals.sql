@@ -1,0 +1,1 @@
+{{ current_records('referral', [ref('stg_exports__referrals')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('refund', [ref('stg_exports__refunds')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('review', [ref('stg_exports__reviews')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('survey', [ref('stg_exports__surveys')]) }}

@@ -1,0 +1,1 @@
+{{ current_records('ticket', [ref('stg_exports__tickets')]) }}
