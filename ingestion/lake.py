@@ -1,4 +1,4 @@
-"""What is in the lake: complete loads and their files. The one place that decides what is readable."""
+"""What is in the lake: complete loads and their files. This alone decides what is readable."""
 
 import json
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Running a dlt source into the lake, so that a crash at any moment costs a repeat and nothing else."""
+"""Running a dlt source into the lake, so that a crash at any moment costs only a repeat."""
 
 import fcntl
 import os
@@ -14,10 +14,10 @@ os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
 os.environ["NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID"] = "true"
 
-import dlt  # noqa: E402  (its settings are read at import)
+import dlt
 
-from ingestion.errors import SourceError  # noqa: E402
-from ingestion.lake import Lake, check_dataset_name  # noqa: E402
+from ingestion.errors import SourceError
+from ingestion.lake import Lake, check_dataset_name
 
 
 @dataclass(frozen=True)

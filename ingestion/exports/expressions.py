@@ -11,7 +11,9 @@ from sqlglot import exp
 
 from ingestion.errors import MappingError
 
-FUNCTIONS = "coalesce, nullif, concat, upper, lower, trim, left, right, substring, replace, split_part, md5"  # noqa: E501
+FUNCTIONS = (
+    "coalesce, nullif, concat, upper, lower, trim, left, right, substring, replace, split_part, md5"  # noqa: E501
+)
 _ALLOWED: tuple[type[exp.Expression], ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Neg,
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.DPipe, exp.Concat, exp.Coalesce, exp.Nullif,
@@ -53,7 +55,7 @@ def parse_expression(text: str, where: str) -> Expression:
     except sqlglot.errors.SqlglotError as error:
         raise MappingError(
             f"{where}: cannot read the expression {text!r}; "
-            'a column with spaces or signs in its name goes in double quotes: \'"Order No."\''
+            "a column with spaces or signs in its name goes in double quotes: '\"Order No.\"'"
         ) from error
     for node in tree.walk():
         if not isinstance(node, _ALLOWED):
@@ -75,9 +77,7 @@ def parse_expression(text: str, where: str) -> Expression:
             return exp.TryCast(this=raw, to=exp.DataType.build("decimal(18,4)", dialect="duckdb"))
         return raw
 
-    return Expression(
-        tree.transform(to_raw).sql(dialect="duckdb"), tuple(columns), tuple(numbers)
-    )
+    return Expression(tree.transform(to_raw).sql(dialect="duckdb"), tuple(columns), tuple(numbers))
 
 
 def _is_numeric(column: exp.Expression) -> bool:

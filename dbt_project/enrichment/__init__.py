@@ -1,0 +1,1 @@
+"""Statistics that SQL cannot express: plain functions from Arrow to Arrow."""

@@ -1,0 +1,18 @@
+{#- The person record a row speaks of: the one it names, else one made up from its e-mail or visitor id. -#}
+{% macro person_reference(key='person_record_key', email=none, anonymous_id=none) -%}
+    coalesce(
+        {{ key or 'null' }}
+        {%- if email %}, source || ':mailto:' || {{ normal_email(email) }}{% endif %}
+        {%- if anonymous_id %}, source || ':visitor:' || {{ anonymous_id }}{% endif %}
+    )
+{%- endmacro %}
+
+{#- Where mail to an address ends up: case, sub-address (`+shop`) and Gmail's dots do not matter. -#}
+{% macro normal_email(column) -%}
+    case
+        when regexp_full_match(lower(trim({{ column }})), '[^@\s]+@(gmail|googlemail)\.com')
+            then replace(split_part(split_part(lower(trim({{ column }})), '@', 1), '+', 1), '.', '') || '@gmail.com'
+        when regexp_full_match(lower(trim({{ column }})), '[^@\s]+@[^@\s]+\.[^@\s.]+')
+            then split_part(split_part(lower(trim({{ column }})), '@', 1), '+', 1) || '@' || split_part(lower(trim({{ column }})), '@', 2)
+    end
+{%- endmacro %}

@@ -1,0 +1,34 @@
+{#- Bounds of 95 % intervals; z = 1.959964. Null where there is nothing to estimate from. -#}
+
+{% macro wilson(successes, n, side) -%}
+    case when {{ n }} > 0 then (
+        {{ successes }} / {{ n }} + 3.841459 / (2 * {{ n }})
+        {{ '-' if side == 'low' else '+' }} 1.959964 * sqrt(
+            greatest({{ successes }} / {{ n }} * (1 - {{ successes }} / {{ n }}), 0) / {{ n }}
+            + 3.841459 / (4 * {{ n }} * {{ n }})
+        )
+    ) / (1 + 3.841459 / {{ n }}) end
+{%- endmacro %}
+
+{#- Of a mean, from the sum and the sum of squares. -#}
+{% macro mean_bound(total, squares, n, side) -%}
+    case when {{ n }} > 1 then
+        {{ total }} / {{ n }} {{ '-' if side == 'low' else '+' }} 1.959964 * sqrt(
+            greatest({{ squares }} - {{ total }} * {{ total }} / {{ n }}, 0) / ({{ n }} - 1) / {{ n }}
+        )
+    end
+{%- endmacro %}
+
+{#- Of a score that each answer moves by +1, 0 or -1 (NPS), on the scale of -1 to 1. -#}
+{% macro net_score_bound(total, squares, n, side) -%}
+    case when {{ n }} > 0 then
+        {{ total }} / {{ n }} {{ '-' if side == 'low' else '+' }} 1.959964 * sqrt(
+            greatest({{ squares }} / {{ n }} - ({{ total }} / {{ n }}) * ({{ total }} / {{ n }}), 0) / {{ n }}
+        )
+    end
+{%- endmacro %}
+
+{#- An exact amount from an amount and a rate: sums of it do not depend on the order of the rows. -#}
+{% macro in_reporting_currency(amount, rate) -%}
+    cast(cast({{ amount }} as double) * {{ rate }} as decimal(18, 4))
+{%- endmacro %}

@@ -1,0 +1,72 @@
+{#- What ties records together: one row per record and identifier, with the guard that stopped it. -#}
+with records as (
+    select * from {{ ref('int_identity__person_records') }}
+),
+
+phones as (
+    select * from {{ ref('int_identity__phones') }}
+),
+
+identifiers as (
+    select record_key, 'record' as identifier_type, record_key as identifier_value from records
+    union all
+    select record_key, 'record', other_record_key from records where other_record_key is not null
+    union all
+    select record_key, 'record', source || ':' || merged_into_id
+    from records where merged_into_id is not null
+    union all
+    select record_key, 'source_person_id', source || ':' || person_id
+    from records where person_id is not null
+    union all
+    select record_key, 'email', {{ normal_email('email') }} from records where email is not null
+    union all
+    select records.record_key, 'phone', phones.e164
+    from records
+    inner join phones
+        on records.phone = phones.phone and records.country is not distinct from phones.country
+),
+
+blocked as (
+    select distinct identifiers.identifier_type, identifiers.identifier_value, patterns.reason
+    from (
+        select distinct identifier_type, identifier_value from identifiers
+    ) as identifiers
+    inner join {{ ref('identity_blocked_values') }} as patterns
+        on identifiers.identifier_type = patterns.identifier_type
+        and regexp_matches(
+            case
+                when identifiers.identifier_type = 'source_person_id'
+                    then substr(identifiers.identifier_value, strpos(identifiers.identifier_value, ':') + 1)
+                else identifiers.identifier_value
+            end, patterns.pattern
+        )
+),
+
+spread as (
+    select identifier_type, identifier_value, count(distinct record_key) as records
+    from identifiers
+    group by identifier_type, identifier_value
+)
+
+select
+    identifiers.record_key,
+    identifiers.identifier_type,
+    identifiers.identifier_value,
+    types.confidence,
+    spread.records as sharing_records,
+    coalesce(
+        min(blocked.reason),
+        case when min(spread.records) > min(types.max_records)
+            then 'shared by more than ' || min(types.max_records) || ' records' end
+    ) as blocked_by
+from identifiers
+inner join {{ ref('identity_identifier_types') }} as types
+    on identifiers.identifier_type = types.identifier_type
+inner join spread
+    on identifiers.identifier_type = spread.identifier_type
+    and identifiers.identifier_value = spread.identifier_value
+left join blocked
+    on identifiers.identifier_type = blocked.identifier_type
+    and identifiers.identifier_value = blocked.identifier_value
+where identifiers.identifier_value is not null
+group by all

@@ -1,0 +1,74 @@
+{#- KPIs that count people, who can't be added up over days: counted afresh per period. -#}
+with regions as (
+    select customer_id, coalesce(region, country, '(unknown)') as region
+    from {{ ref('customer_360') }}
+    where not is_test and not is_employee
+),
+
+orders as (
+    select fct_orders.customer_id, fct_orders.source, regions.region, fct_orders.ordered_on, fct_orders.customer_order_number
+    from {{ ref('fct_orders') }} as fct_orders
+    inner join regions on fct_orders.customer_id = regions.customer_id
+    where fct_orders.is_valid
+),
+
+placed as (
+    select
+        orders.customer_id,
+        orders.customer_order_number,
+        grains.period_grain,
+        case when grains.period_grain <> 'all' then cast(date_trunc(case when grains.period_grain = 'all' then 'day' else grains.period_grain end, orders.ordered_on) as date) end as period_start,
+        dimensions.dimension,
+        case dimensions.dimension when 'source' then orders.source when 'region' then orders.region else 'all' end as dimension_value
+    from orders
+    cross join (values ('day'), ('week'), ('month'), ('all')) as grains(period_grain)
+    cross join (values ('all'), ('source'), ('region')) as dimensions(dimension)
+),
+
+buyers as (
+    select
+        period_grain, period_start, dimension, dimension_value, customer_id,
+        count(*) as orders,
+        max(customer_order_number) as last_order_number
+    from placed
+    group by all
+),
+
+cohorts as (
+    select customer_id, cast(date_trunc('month', ordered_on) as date) as cohort_month
+    from orders
+    where customer_order_number = 1
+),
+
+cohort_sizes as (
+    select cohort_month, count(*) as customers from cohorts group by cohort_month
+),
+
+months as (
+    select distinct month_start
+    from {{ ref('dim_dates') }}
+    where month_start + interval 1 month <= cast({{ as_of() }} as date)
+),
+
+active as (
+    select cohorts.cohort_month, cast(date_trunc('month', orders.ordered_on) as date) as month_start,
+        count(distinct orders.customer_id) as customers
+    from orders
+    inner join cohorts on orders.customer_id = cohorts.customer_id
+    group by all
+)
+
+select 'repeat_customers' as kpi_id, period_grain, period_start, dimension, dimension_value,
+    count(*) filter (where last_order_number >= 2) as total, count(*) filter (where last_order_number >= 2) as weight
+from buyers group by all
+union all
+select 'repeat_purchase_rate', period_grain, period_start, dimension, dimension_value,
+    count(*) filter (where orders >= 2), count(*)
+from buyers group by all
+union all
+select 'cohort_retention', 'month', months.month_start, 'cohort', strftime(cohort_sizes.cohort_month, '%Y-%m'),
+    coalesce(active.customers, 0), cohort_sizes.customers
+from cohort_sizes
+inner join months on months.month_start > cohort_sizes.cohort_month
+left join active
+    on cohort_sizes.cohort_month = active.cohort_month and months.month_start = active.month_start

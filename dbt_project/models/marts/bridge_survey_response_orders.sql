@@ -1,0 +1,16 @@
+with final as (
+    select
+        answers.source || ':' || answers.response_id as response_key,
+        answers.order_key,
+        responses.customer_id,
+        responses.kind,
+        answers.score,
+        responses.is_satisfied,
+        responses.responded_on
+    from {{ ref('survey_responses') }} as answers
+    inner join {{ ref('fct_survey_responses') }} as responses
+        on answers.source || ':' || answers.response_id = responses.response_key
+    where answers.order_key is not null
+)
+
+select {{ contract_columns() }} from final

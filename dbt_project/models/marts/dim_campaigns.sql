@@ -1,0 +1,5 @@
+with final as (
+    select * from {{ ref('campaigns') }}
+)
+
+select {{ contract_columns() }} from final

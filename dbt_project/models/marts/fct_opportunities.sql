@@ -1,0 +1,53 @@
+with opportunities as (
+    select * from {{ ref('opportunities') }}
+),
+
+assignments as (
+    select record_key, customer_id from {{ ref('int_identity__assignments') }}
+),
+
+stages as (
+    select
+        opportunity_key,
+        min(entered_at) filter (where stage = 'qualified') as qualified_at,
+        min(entered_at) filter (where stage = 'proposal') as proposal_at,
+        min(entered_at) filter (where stage = 'won') as won_at,
+        min(entered_at) filter (where stage = 'lost') as lost_at,
+        arg_max(stage, (entered_at, stage)) as current_stage,
+        arg_max(amount, entered_at) filter (where amount is not null) as amount,
+        arg_max(currency, entered_at) filter (where amount is not null) as currency,
+        arg_max(account_key, entered_at) filter (where account_key is not null) as account_key,
+        arg_max(segment, entered_at) filter (where segment is not null) as segment
+    from {{ ref('opportunity_stage_events') }}
+    group by opportunity_key
+),
+
+final as (
+    select
+        opportunities.opportunity_key,
+        opportunities.source,
+        opportunities.kind,
+        assignments.customer_id,
+        coalesce(stages.account_key, opportunities.account_key) as account_key,
+        opportunities.owner_key,
+        opportunities.campaign_key,
+        opportunities.channel,
+        stages.segment,
+        coalesce(stages.amount, opportunities.amount) as amount,
+        coalesce(stages.currency, opportunities.currency) as currency,
+        opportunities.created_at,
+        {{ reporting_date('opportunities.created_at') }} as created_on,
+        stages.qualified_at,
+        stages.proposal_at,
+        stages.won_at,
+        stages.lost_at,
+        coalesce(stages.current_stage, 'new') as current_stage,
+        stages.won_at is not null as is_won,
+        date_diff('second', opportunities.created_at, stages.won_at) / 86400.0 as days_to_win,
+        opportunities.lost_reason
+    from opportunities
+    left join assignments on opportunities.person_record_key = assignments.record_key
+    left join stages on opportunities.opportunity_key = stages.opportunity_key
+)
+
+select {{ contract_columns() }} from final

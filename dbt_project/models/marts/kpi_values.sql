@@ -1,0 +1,68 @@
+with observations as (
+    select * from {{ ref('int_kpis__observations') }}
+),
+
+added as (
+    select
+        observations.kpi_id,
+        grains.period_grain,
+        case when grains.period_grain <> 'all' then cast(date_trunc(case when grains.period_grain = 'all' then 'day' else grains.period_grain end, observations.day) as date) end as period_start,
+        dimensions.dimension,
+        case dimensions.dimension
+            when 'source' then observations.source when 'region' then observations.region else 'all'
+        end as dimension_value,
+        sum(observations.total) as total,
+        sum(observations.weight) as weight,
+        sum(observations.squares) as squares
+    from observations
+    cross join (values ('day'), ('week'), ('month'), ('all')) as grains(period_grain)
+    cross join (values ('all'), ('source'), ('region')) as dimensions(dimension)
+    where observations.day is not null or grains.period_grain = 'all'
+    group by all
+    union all by name
+    select *, cast(total as double) as squares from {{ ref('int_kpis__retention') }}
+),
+
+described as (
+    select
+        added.*,
+        kpis.* exclude (kpi_id),
+        cast(added.total as double) as t,
+        cast(added.weight as double) as w
+    from added
+    inner join {{ ref('kpis') }} as kpis on added.kpi_id = kpis.kpi_id
+),
+
+final as (
+    select
+        kpi_id,
+        kpi_version,
+        period_grain,
+        period_start,
+        dimension,
+        dimension_value,
+        case
+            when interval = 'net score' then 100 * t / w
+            when interval is not null then t / w
+            else t
+        end as value,
+        t as numerator,
+        case when interval is not null then w end as denominator,
+        cast(w as bigint) as n,
+        case interval
+            when 'wilson' then {{ wilson('t', 'w', 'low') }}
+            when 'mean' then {{ mean_bound('t', 'squares', 'w', 'low') }}
+            when 'net score' then 100 * {{ net_score_bound('t', 'squares', 'w', 'low') }}
+        end as ci_low,
+        case interval
+            when 'wilson' then {{ wilson('t', 'w', 'high') }}
+            when 'mean' then {{ mean_bound('t', 'squares', 'w', 'high') }}
+            when 'net score' then 100 * {{ net_score_bound('t', 'squares', 'w', 'high') }}
+        end as ci_high,
+        unit,
+        stage,
+        owner_team
+    from described
+)
+
+select {{ contract_columns() }} from final

@@ -1,0 +1,56 @@
+{#- What is odd but was not set aside, counted, with one example. -#}
+with orders as (
+    select * from {{ ref('orders') }}
+),
+
+findings as (
+    select 'orders' as model, source, 'unknown_customer' as finding,
+        'the customer of the order is in no customer file; one was inferred' as explanation, order_key as example
+    from orders
+    where person_record_key is not null
+        and person_record_key not in (select person_record_key from {{ ref('person_records') }})
+    union all
+    select 'order_lines', source, 'unknown_order', 'the order of the line is not known', order_line_key
+    from {{ ref('order_lines') }}
+    where order_key not in (select order_key from orders)
+    union all
+    select 'payments', source, 'unknown_order', 'the order of the payment is not known', payment_key
+    from {{ ref('payments') }}
+    where order_key not in (select order_key from orders)
+    union all
+    select 'order_lines', source, 'unknown_product', 'the product of the line is not known', order_line_key
+    from {{ ref('order_lines') }}
+    where product_key is not null and product_key not in (select product_key from {{ ref('products') }})
+    union all
+    select 'orders', source, 'no_lines', 'the order has no line', order_key
+    from orders
+    where order_key not in (select order_key from {{ ref('order_lines') }})
+    union all
+    select 'orders', source, 'delivered_before_ordered', 'delivery comes before the order', order_key
+    from orders where delivered_at < ordered_at
+    union all
+    select 'orders', source, 'no_exchange_rate', 'no rate into the reporting currency on that day', order_key
+    from {{ ref('fct_orders') }} where reporting_rate is null
+    union all
+    select 'survey_responses', source, 'no_answer_time', 'the answer has no time: it counts in totals, in no period and in no journey', response_key
+    from {{ ref('fct_survey_responses') }} where responded_at is null
+    union all
+    select 'survey_responses', source, 'unexpected_scale', 'the scale is not the one of its kind (NPS 0-10, CSAT 1-5, CES 1-7): not in that KPI', response_key
+    from {{ ref('fct_survey_responses') }}
+    where (kind = 'nps' and nps_group is null) or (kind = 'csat' and is_satisfied is null) or (kind = 'ces' and is_easy is null)
+    union all
+    select 'survey_responses', source, 'unknown_person', 'nobody is known to have given this answer', response_key
+    from {{ ref('fct_survey_responses') }} where customer_id is null
+    {% for model, key, text in [
+        ('messages', 'message_key', 'body'), ('survey_responses', 'survey_response_key', 'comment'),
+        ('reviews', 'review_key', 'body'), ('tickets', 'ticket_key', 'subject'),
+    ] %}
+    union all
+    select '{{ model }}', source, 'long_text', 'text of more than 65,536 characters in {{ text }}', {{ key }}
+    from {{ ref(model) }} where length({{ text }}) > 65536
+    {% endfor %}
+)
+
+select model, source, finding, min(explanation) as explanation, count(*) as records, min(example) as example
+from findings
+group by model, source, finding

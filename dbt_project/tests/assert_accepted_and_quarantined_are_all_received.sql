@@ -1,0 +1,1 @@
+select * from {{ ref('load_accounts') }} where accepted + quarantined <> received
