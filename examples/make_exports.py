@@ -155,7 +155,7 @@ def make_people(rng: np.random.Generator) -> pd.DataFrame:
     people["number"] = (block + last_digits).where(has_phone)
 
     people["language"] = np.where((people.country == "GB") | chance(rng, 0.05, n), "en", "de")
-    people["joined"] = START + days(np.where(chance(rng, 0.45, n), -700, 430) * rng.random(n))
+    people["joined"] = START + days(np.where(chance(rng, 0.5, n), -700, 450) * rng.random(n))
     people["joined"] = daytime(rng, people.joined)
     people["mood"] = rng.normal(0.3, 0.7, n)
     people["activity"] = rng.gamma(2.0, 0.5, n)
@@ -221,7 +221,7 @@ def make_sales(
     for number, month in enumerate(MONTHS):
         length = month.days_in_month
         since = (people.joined - month).dt.days.clip(lower=0).to_numpy()
-        rate = people.activity * 0.17 * SEASON[month.month] * np.exp(1.1 * np.minimum(mood, 0.8))
+        rate = people.activity * 0.15 * SEASON[month.month] * np.exp(1.4 * np.minimum(mood, 0.6))
         rate = np.where(since > 0, 0.45, rate.to_numpy()) * (since < length)  # newcomers try it
         buyer = np.repeat(np.arange(n), rng.poisson(rate))
         day = since[buyer] + rng.random(len(buyer)) * (length - since[buyer])
@@ -230,10 +230,10 @@ def make_sales(
             placed > people.joined.iloc[buyer].to_numpy(),
             placed.dt.normalize() + pd.Timedelta("22:30:00"),
         )
-        risk = np.where(placed >= TROUBLE, 0.55, 0.12 if month.month == 12 else 0.06)
+        risk = np.where(placed >= TROUBLE, 0.65, 0.12 if month.month == 12 else 0.06)
         late = chance(rng, risk, len(buyer))
         due = number + ((placed + pd.Timedelta(days=5)).dt.month != month.month).to_numpy()
-        np.add.at(hits, (due, buyer), np.where(late, 1.3, -0.08))
+        np.add.at(hits, (due, buyer), np.where(late, 1.9, -0.05))
         mood = np.clip(mood - hits[number], -3, 1.5)
         moods.append(mood)
         parts.append(pd.DataFrame({"person": buyer, "placed": placed, "late": late}))
@@ -581,13 +581,15 @@ def write_web(
     person[:100] = rng.choice(shoppers, 100, replace=False)
     person[85:100] = person[:15]  # a second device
     logs_in = chance(rng, 0.85, visitors) & (person >= 0)
-    joined = people.joined.reindex(person).fillna(START).clip(lower=START).to_numpy()
+    # newcomers look around before they join, the others come at any time
+    joined = people.joined.reindex(person).to_numpy()
+    around = START + days(rng.uniform(20, 455, visitors))
+    around = pd.Series(np.where(joined > START.to_datetime64(), joined, around)).to_numpy()
 
     visits = pd.DataFrame({"v": np.repeat(np.arange(visitors), rng.integers(2, 6, visitors))})
     visits["number"] = visits.groupby("v").cumcount()
     visits["of"] = visits.groupby("v")["v"].transform("size")
-    # the last visit is after the person joined, the first is before
-    start = pd.Series(joined[visits["v"]]) + days(9.0 * (visits.number - visits["of"] + 2))
+    start = pd.Series(around[visits["v"]]) + days(9.0 * (visits.number - visits["of"] + 2))
     visits["start"] = daytime(rng, start)
     visits["source"] = pick(rng, ["google", "newsletter", "instagram", ""], len(visits))
     visits["device"] = pick(rng, ["desktop", "mobile", "tablet"], len(visits))
@@ -926,7 +928,7 @@ def make_tickets(rng: np.random.Generator, people: pd.DataFrame, sold: Sold) -> 
     orders = sold.orders
     m = len(orders)
     gone = orders.cancelled.notna()
-    risk = np.where(orders.late, 0.5, np.where(orders.returned.notna(), 0.45, 0.09))
+    risk = np.where(orders.late, 0.7, np.where(orders.returned.notna(), 0.45, 0.07))
     about = orders[chance(rng, risk, m) & ~gone]
     k = len(about)
     other = pick(rng, ["product", "payment", "delivery"], k)
@@ -1144,9 +1146,12 @@ def write_surveys(
     out.csv("survey/surveys.csv", surveys, encoding="utf-16")
 
     orders, frames = sold.orders, []
-    first_order = orders.groupby("person").delivered.min().reindex(people.index)
+    got = orders[orders.delivered.notna()]
     for number, month in enumerate(MONTHS):
-        asked = np.flatnonzero((first_order < month) & chance(rng, 0.22, len(people)))
+        recent = got.person[
+            got.delivered.between(month - pd.Timedelta(days=150), month + pd.Timedelta(days=12))
+        ]
+        asked = np.flatnonzero(people.index.isin(recent) & chance(rng, 0.35, len(people)))
         score = 8.3 + 1.4 * sold.mood[number, asked] + rng.normal(0, 1.1, len(asked))
         sent = pd.Series(month + days(rng.uniform(14, 26, len(asked))))
         frames.append(

@@ -1,9 +1,13 @@
 """What is in the lake: complete loads and their files. This alone decides what is readable."""
 
 import json
+import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import duckdb
 import fsspec
@@ -29,10 +33,12 @@ class Lake:
         if "://" not in url:
             url = Path(url).resolve().as_uri()
         self.url = url.rstrip("/")
-        self.fs, self.root = fsspec.core.url_to_fs(self.url)
+        self.is_local = self.url.startswith("file://")
+        # in a file URL a blank is %20, in a path it is not
+        place = url2pathname(urlsplit(self.url).path) if self.is_local else self.url
+        self.fs, self.root = fsspec.core.url_to_fs(place)
         # dlt and we write behind fsspec's back, so its listings must not be cached
         self.fs.use_listings_cache = False
-        self.is_local = self.url.startswith("file://")
 
     def path(self, *parts: str) -> str:
         return "/".join([self.root.rstrip("/"), *parts])
@@ -89,14 +95,38 @@ class Lake:
             self.fs.rm_file(path)
         return len(doomed)
 
+    def put(self, local: Path, target: str) -> None:
+        """Copy a file into the lake so that it appears whole: by rename, or one upload."""
+        if self.is_local:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(target).with_suffix(".tmp")
+            shutil.copyfile(local, draft)
+            os.replace(draft, target)
+        else:
+            self.fs.put_file(str(local), target)
+
     def duckdb_setup(self) -> list[str]:
-        """Statements after which a DuckDB connection can read the lake; no secrets in them."""
+        """Statements after which every cursor of a DuckDB can read the lake; no secrets in them.
+
+        The extension takes keys and region from the AWS_* variables itself when it is loaded, but
+        not the endpoint of a store that is not Amazon's.
+        """
         if self.is_local:
             return []
         import duckdb_extension_httpfs
 
         extension = next(Path(duckdb_extension_httpfs.__file__).parent.rglob("httpfs.duckdb_*"))
-        return [f"load '{extension}'"]
+        statements = [f"load '{extension}'"]
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint:
+            parts = urlsplit(endpoint)
+            host = parts.netloc.rsplit("@")[-1] + parts.path.rstrip("/")
+            statements += [  # global: dbt builds on several cursors of one connection
+                f"set global s3_endpoint = '{host}'",
+                "set global s3_url_style = 'path'",
+                f"set global s3_use_ssl = {str(parts.scheme == 'https').lower()}",
+            ]
+        return statements
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """An in-memory DuckDB that can read the lake."""

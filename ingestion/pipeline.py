@@ -15,8 +15,9 @@ os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
 os.environ["NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID"] = "true"
 
 import dlt
+from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ingestion.errors import SourceError
+from ingestion.errors import CxmError, SourceError
 from ingestion.lake import Lake, check_dataset_name
 
 
@@ -53,7 +54,6 @@ def lake_pipeline(lake: Lake, dataset: str, work_dir: Path) -> dlt.Pipeline:
         ),
         dataset_name=dataset,
         pipelines_dir=str(work_dir),
-        progress=None,
     )
 
 
@@ -68,14 +68,26 @@ def run_into_lake(source: Any, *, lake: Lake, dataset: str, state_dir: Path) -> 
         work_dir = Path(tempfile.mkdtemp(prefix=f"{dataset}-", dir=state_dir))
         try:
             pipeline = lake_pipeline(lake, dataset, work_dir)
-            info = pipeline.run(source, loader_file_format="parquet")
+            try:
+                info = pipeline.run(source, loader_file_format="parquet")
+            except PipelineStepFailed as error:
+                raise _own_error(error) from None
             info.raise_on_failed_jobs()
+            normalized = pipeline.last_trace and pipeline.last_trace.last_normalize_info
             counts = {
                 table: rows
-                for table, rows in pipeline.last_trace.last_normalize_info.row_counts.items()
+                for table, rows in (normalized.row_counts if normalized else {}).items()
                 if not table.startswith("_dlt")
             }
             load_id = info.loads_ids[-1] if info.loads_ids and any(counts.values()) else None
             return LoadResult(dataset, load_id, counts)
         finally:
             shutil.rmtree(work_dir, ignore_errors=True)
+
+
+def _own_error(error: BaseException) -> BaseException:
+    """What our reader said, out of the errors that dlt wraps around it; else the error itself."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, CxmError):
+        cause = cause.__cause__ or cause.__context__
+    return cause or error

@@ -67,8 +67,8 @@ limit 0
     texts as (
         select
             * exclude (record),
-            {% for column in input.columns %}
-            nullif(trim(record.{{ json_member(column) }}), '') as "raw.{{ column }}",
+            {% for column, path in input.columns.items() %}
+            nullif(trim(record.{{ json_member(path) }}), '') as "raw.{{ column | replace('"', '""') }}",
             {% endfor %}
         from documents
     ),
@@ -198,22 +198,19 @@ limit 0
     try_cast({{ cursor }} as timestamp) desc nulls last, try_cast({{ cursor }} as double) desc nulls last, {{ cursor }} desc nulls last
 {%- endmacro %}
 
-{#- '{"a": "VARCHAR", "b": {"c": "VARCHAR"}}' for columns a and b.c -#}
+{#- '{"a": "VARCHAR", "b": {"c": "VARCHAR"}}' for the paths [a] and [b, c] -#}
 {% macro json_shape(columns) %}
     {% set shape = {} %}
-    {% for column in columns %}
-        {% set parts = column.split('.') %}
-        {% if parts | length == 1 %}
-            {% do shape.update({column: 'VARCHAR'}) %}
-        {% else %}
-            {% do shape.setdefault(parts[0], {}).update({parts[1:] | join('.'): 'VARCHAR'}) %}
-        {% endif %}
+    {% for path in columns.values() %}
+        {% set inside = namespace(shape=shape) %}
+        {% for part in path[:-1] %}{% set inside.shape = inside.shape.setdefault(part, {}) %}{% endfor %}
+        {% do inside.shape.update({path[-1]: 'VARCHAR'}) %}
     {% endfor %}
     {{ return(tojson(shape) | replace("'", "''")) }}
 {% endmacro %}
 
-{% macro json_member(column) -%}
-    {% set parts = column.split('.') %}"{{ parts[0] }}"{% if parts | length > 1 %}."{{ parts[1:] | join('.') }}"{% endif %}
+{% macro json_member(path) -%}
+    {% for part in path %}"{{ part | replace('"', '""') }}"{{ '.' if not loop.last }}{% endfor %}
 {%- endmacro %}
 
 {% macro typed_value(text, data_type, meta, input) -%}

@@ -4,25 +4,29 @@ A field is a column name, a literal, or an expression of both: arithmetic, `||`,
 `case`, and the functions in `FUNCTIONS`. Nothing else passes: no subquery, no file, no setting.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 
 from ingestion.errors import MappingError
 
 FUNCTIONS = (
-    "coalesce, nullif, concat, upper, lower, trim, left, right, substring, replace, split_part, md5"  # noqa: E501
+    "coalesce, nullif, concat, upper, lower, trim, left, right, substring, replace, split_part, md5"
 )
 _ALLOWED: tuple[type[exp.Expression], ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Neg,
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.DPipe, exp.Concat, exp.Coalesce, exp.Nullif,
     exp.Upper, exp.Lower, exp.Trim, exp.Left, exp.Right, exp.Substring, exp.Replace, exp.SplitPart,
     exp.MD5, exp.Case, exp.If, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Is,
-    exp.And, exp.Or, exp.Not, exp.Between, exp.Like, exp.ILike, exp.SafeConcat if hasattr(exp, "SafeConcat") else exp.Concat,
+    exp.And, exp.Or, exp.Not, exp.Between, exp.Like, exp.ILike,
 )  # fmt: skip
-_NUMERIC_PARENTS = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg)
-_COMPARISONS = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ, exp.Between)
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg)
+_COMPARISONS = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ, exp.Between, exp.In)
+_QUOTE_HINT = "a column with spaces or signs in its name goes in double quotes: '\"Order No.\"'"
 
 
 @dataclass(frozen=True)
@@ -43,21 +47,24 @@ def column_sql(name: str) -> Expression:
     return Expression(raw_column(name), (name,), ())
 
 
-def constant_sql(value: object) -> Expression:
+def constant_sql(value: object, *, decimal_comma: bool = False) -> Expression:
+    if isinstance(value, float) and decimal_comma:  # staging reads it as it reads the file
+        value = str(value).replace(".", ",")
     literal = exp.convert(value if isinstance(value, bool | int | float) else str(value))
     return Expression(literal.sql(dialect="duckdb"), (), ())
 
 
-def parse_expression(text: str, where: str) -> Expression:
+def parse_expression(text: str, where: str, *, decimal_comma: bool = False) -> Expression:
     """Parse one expression; `where` (file and field) begins every error message."""
     try:
         tree = sqlglot.parse_one(text, read="duckdb")
     except sqlglot.errors.SqlglotError as error:
         raise MappingError(
-            f"{where}: cannot read the expression {text!r}; "
-            "a column with spaces or signs in its name goes in double quotes: '\"Order No.\"'"
+            f"{where}: cannot read the expression {text!r}; {_QUOTE_HINT}"
         ) from error
     for node in tree.walk():
+        if isinstance(node, exp.Alias):
+            raise MappingError(f"{where}: cannot read the expression {text!r}; {_QUOTE_HINT}")
         if not isinstance(node, _ALLOWED):
             raise MappingError(
                 f"{where}: {node.sql(dialect='duckdb')!r} is not allowed in an expression; "
@@ -65,29 +72,121 @@ def parse_expression(text: str, where: str) -> Expression:
             )
     columns: dict[str, None] = {}
     numbers: dict[str, None] = {}
-
-    def to_raw(node: exp.Expression) -> exp.Expression:
-        if not isinstance(node, exp.Column):
-            return node
+    raw_columns: list[tuple[exp.Expr, exp.Expr]] = []
+    for node in tree.find_all(exp.Column, bfs=False):
         name = ".".join(part.name for part in node.parts)
         columns[name] = None
-        raw = exp.column(exp.to_identifier(f"raw.{name}", quoted=True))
-        if _is_numeric(node):
+        if _is_condition(node):
+            raise MappingError(
+                f"{where}: {name!r} is text, not a condition; compare it: {name} = 'yes'"
+            )
+        raw: exp.Expr = exp.column(exp.to_identifier(f"raw.{name}", quoted=True))
+        if _stands_for_number(node):
             numbers[name] = None
-            return exp.TryCast(this=raw, to=exp.DataType.build("decimal(18,4)", dialect="duckdb"))
-        return raw
+            raw = _as_number(raw, decimal_comma)
+        raw_columns.append((node, raw))
+    gives_number = _is_number(tree)
+    for node, raw in raw_columns:
+        tree = raw if node is tree else tree
+        node.replace(raw)
+    sql = tree.sql(dialect="duckdb", comments=False)
+    if numbers:  # a product that no decimal holds costs a value, not the build
+        sql = f"try({sql})"
+    if gives_number and decimal_comma:
+        sql = f"replace(cast({sql} as varchar), '.', ',')"
+    _bind(sql, columns, text, where)
+    return Expression(sql, tuple(columns), tuple(numbers))
 
-    return Expression(tree.transform(to_raw).sql(dialect="duckdb"), tuple(columns), tuple(numbers))
+
+def _as_number(raw: exp.Expr, decimal_comma: bool) -> exp.Expr:
+    if decimal_comma:
+        raw = exp.func("replace", exp.func("replace", raw, "'.'", "''"), "','", "'.'")
+    return exp.TryCast(this=raw, to=exp.DataType.build("decimal(38,8)", dialect="duckdb"))
 
 
-def _is_numeric(column: exp.Expression) -> bool:
-    """Whether a column stands where only a number makes sense."""
-    node, parent = column, column.parent
-    while isinstance(parent, exp.Paren | exp.Coalesce):
-        node, parent = parent, parent.parent
-    if isinstance(parent, _NUMERIC_PARENTS):
+def _stands_for_number(node: exp.Expr | None) -> bool:
+    """Whether a value stands where only a number makes sense."""
+    parent = node.parent if node else None
+    if isinstance(parent, _ARITHMETIC):
         return True
-    if isinstance(parent, _COMPARISONS):
-        others = [child for child in parent.iter_expressions() if child is not node]
-        return any(isinstance(o, exp.Literal) and not o.is_string for o in others)
-    return False
+    if not node or not isinstance(
+        parent, (exp.Paren, exp.Coalesce, exp.Nullif, exp.Case, exp.If, *_COMPARISONS)
+    ):
+        return False
+    if any(_is_number(peer) for peer in _peers(node)):
+        return True
+    passes_on = isinstance(parent, exp.Paren | exp.Coalesce) or (
+        node.arg_key in ("true", "false", "default")
+        or (isinstance(parent, exp.Nullif) and node.arg_key == "this")
+    )
+    if not passes_on:
+        return False
+    in_case = isinstance(parent, exp.If) and isinstance(parent.parent, exp.Case)
+    return _stands_for_number(parent.parent if in_case else parent)
+
+
+def _peers(node: exp.Expr) -> list[exp.Expr]:
+    """The values that must have the type of this one: compared with it, or given in its stead."""
+    parent = node.parent
+    case = parent.parent if isinstance(parent, exp.If) else parent
+    if isinstance(case, exp.Case):
+        if node.arg_key == "this":
+            group = [case.this, *(when.this for when in case.args["ifs"])] if case.this else []
+        else:
+            group = list(_outcomes(case))
+    elif isinstance(parent, exp.If):
+        group = list(_outcomes(parent)) if node.arg_key != "this" else []
+    elif isinstance(parent, (exp.Coalesce, exp.Nullif, *_COMPARISONS)):
+        group = list(parent.iter_expressions())
+    else:
+        group = []
+    return [peer for peer in group if peer is not node]
+
+
+def _outcomes(node: exp.Expr) -> Iterator[exp.Expr]:
+    """What a `case` or an `if` may give."""
+    for when in node.args.get("ifs", [node]):
+        yield when.args["true"]
+    yield from (node.args[name] for name in ("default", "false") if node.args.get(name))
+
+
+def _is_number(node: exp.Expr) -> bool:
+    """Whether an expression gives a number whatever the columns hold."""
+    if isinstance(node, exp.Literal):
+        return not node.is_string
+    if isinstance(node, exp.Paren | exp.Nullif):
+        return _is_number(node.this)
+    if isinstance(node, exp.Coalesce):
+        return any(_is_number(child) for child in node.iter_expressions())
+    if isinstance(node, exp.Case | exp.If):
+        return any(_is_number(outcome) for outcome in _outcomes(node))
+    return isinstance(node, _ARITHMETIC)
+
+
+def _is_condition(column: exp.Expr) -> bool:
+    """Whether a column stands where only true or false makes sense."""
+    node, parent = column, column.parent
+    while isinstance(parent, exp.Paren):
+        node, parent = parent, parent.parent
+    if isinstance(parent, exp.And | exp.Or | exp.Not):
+        return True
+    if isinstance(parent, exp.If) and node.arg_key == "this":
+        return not (isinstance(parent.parent, exp.Case) and parent.parent.this)
+    return isinstance(parent, (*_COMPARISONS, exp.Is)) and any(
+        isinstance(peer, exp.Boolean) for peer in parent.iter_expressions()
+    )
+
+
+@cache
+def _binder() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+def _bind(sql: str, columns: dict[str, None], text: str, where: str) -> None:
+    """Let the engine refuse now what it would refuse in the middle of a build."""
+    offered = ", ".join(f"cast(null as varchar) as {raw_column(name)}" for name in columns)
+    try:
+        _binder().cursor().sql(f"select cast({sql} as varchar) from (select {offered or 'null'})")
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise MappingError(f"{where}: cannot compute {text!r}: {reason}") from None

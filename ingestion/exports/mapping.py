@@ -1,16 +1,16 @@
 """The mapping of a company's export files to the concepts: its schema, its checks, its errors."""
 
-import codecs
 import difflib
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from ingestion.concepts import Concept, load_concepts
+from ingestion.concepts import Field as ConceptField
 from ingestion.errors import MappingError
 from ingestion.exports.expressions import (
     Expression,
@@ -29,8 +30,27 @@ from ingestion.exports.expressions import (
     parse_expression,
 )
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=40)]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", value) or len(value) > 40:
+        better = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_0123456789")[:40].strip("_")
+        hint = f"; did you mean {better!r}?" if better else ""
+        raise ValueError(
+            f"{value!r} is no name: lower case letters, digits and single _, at most 40{hint}"
+        )
+    return value
+
+
+def _currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        better = value.strip().upper()
+        hint = f"; did you mean {better!r}?" if re.fullmatch("[A-Z]{3}", better) else ""
+        raise ValueError(f"{value!r} is no currency code; write it as in 'EUR'{hint}")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Currency = Annotated[str, AfterValidator(_currency)]
 
 
 def _as_list(value: Any) -> Any:
@@ -41,7 +61,11 @@ def _timezone(value: str) -> str:
     try:
         ZoneInfo(value)
     except Exception:
-        raise ValueError(f"{value!r} is no time zone; write it as in 'America/Sao_Paulo'") from None
+        close = nearest(str(value), available_timezones())
+        hint = f"; did you mean {close!r}?" if close else ""
+        raise ValueError(
+            f"{value!r} is no time zone; write it as in 'America/Sao_Paulo'{hint}"
+        ) from None
     return value
 
 
@@ -49,7 +73,7 @@ TimeZone = Annotated[str, BeforeValidator(_timezone)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FieldOf(_Strict):
@@ -109,15 +133,26 @@ class FileMapping(_Strict):
     scale: tuple[float, float] | None = None
     distinct: bool = False
 
+    @field_validator("path")
+    @classmethod
+    def _below_the_folder(cls, value: str) -> str:
+        try:
+            next(Path(__file__).glob(value), None)
+        except (ValueError, NotImplementedError):
+            raise ValueError(
+                f"{value!r} is no path below the folder; set `folder` for files elsewhere"
+            ) from None
+        return value
+
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                codecs.lookup(value)
-            except LookupError:
-                close = difflib.get_close_matches(value, _ENCODINGS, 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
+                "a".encode(value)
+            except (LookupError, ValueError):
+                close = nearest(value.lower(), _ENCODINGS)
+                hint = f"; did you mean {close!r}?" if close else ""
                 raise ValueError(f"unknown encoding {value!r}{hint}") from None
         return value
 
@@ -150,7 +185,7 @@ class FileMapping(_Strict):
         return "parquet" if name.endswith(".parquet") else "csv"
 
 
-_ENCODINGS = ["utf-8", "utf-16", "latin-1", "cp1252", "cp1251", "cp1250", "iso-8859-15", "koi8-r", "gb18030", "shift_jis", "mac_roman"]  # noqa: E501  # fmt: skip
+_ENCODINGS = ["utf-8", "windows-1252", "utf-16", "latin-1", "cp1252", "cp1251", "cp1250", "iso-8859-15", "koi8-r", "gb18030", "shift_jis", "mac_roman"]  # noqa: E501  # fmt: skip
 
 
 class SourceMapping(_Strict):
@@ -243,10 +278,14 @@ class LoadedMapping:
                 f"{where}: no concept {record.concept!r}{_nearest(record.concept, self.concepts)}"
             )
         expressions: dict[str, Expression] = {}
+        for name in record.constants.keys() & record.fields.keys():
+            raise MappingError(f"{where}.{name}: is both under `fields` and under `constants`")
+        if record.scale and record.scale[0] >= record.scale[1]:
+            raise MappingError(f"{where}.scale: the lowest answer comes first, as in [1, 5]")
         scale = dict(zip(("scale_min", "scale_max"), record.scale or (), strict=False))
-        for name, value in {**record.constants, **scale}.items():
-            self._known_field(name, concept, where)
-            expressions[name] = constant_sql(value)
+        for name, constant in {**record.constants, **scale}.items():
+            self._check_constant(self._known_field(name, concept, where), constant, where)
+            expressions[name] = constant_sql(constant, decimal_comma=spec.decimal_comma)
         for name, value in record.fields.items():
             target = self._known_field(name, concept, where)
             text = value.value if isinstance(value, FieldOf) else value
@@ -260,7 +299,9 @@ class LoadedMapping:
                     )
             plain = re.fullmatch(r"\w+", text) is not None
             expressions[name] = (
-                column_sql(text) if plain else parse_expression(text, f"{where}.{name}")
+                column_sql(text)
+                if plain
+                else parse_expression(text, f"{where}.{name}", decimal_comma=spec.decimal_comma)
             )
         missing = [
             f.name
@@ -274,13 +315,39 @@ class LoadedMapping:
             )
         return expressions
 
-    def _known_field(self, name: str, concept: Concept, where: str) -> Any:
+    def _check_constant(self, target: ConceptField, value: Any, where: str) -> None:
+        if isinstance(value, bool) and target.data_type != "boolean":
+            raise MappingError(
+                f"{where}.{target.name}: YAML reads yes, no, on, off, true and false as a truth "
+                "value; put the text in quotes"
+            )
+        accepted = target.meta.get("accepted")
+        if accepted and str(value).lower() not in accepted:
+            raise MappingError(
+                f"{where}.{target.name}: {value!r} is not one of {', '.join(accepted)}"
+            )
+
+    def _known_field(self, name: str, concept: Concept, where: str) -> ConceptField:
         if name not in concept.fields:
             raise MappingError(
                 f"{where}: concept {concept.name!r} has no field {name!r}"
                 f"{_nearest(name, concept.fields)}"
             )
         return concept.fields[name]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a name given twice is an error; the first would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value!r} is given twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def load_mapping(path: Path) -> LoadedMapping:
@@ -291,9 +358,11 @@ def load_mapping(path: Path) -> LoadedMapping:
             right name. Nothing has been loaded then.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
     except FileNotFoundError:
         raise MappingError(f"no mapping file {path}") from None
+    except OSError as error:
+        raise MappingError(f"{path.name} cannot be read: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise MappingError(f"{path.name} is not valid YAML: {error}") from None
     try:
@@ -315,22 +384,32 @@ def _nearest(name: str, candidates: Iterable[str]) -> str:
 
 
 def _explain(path: Path, error: ValidationError) -> str:
-    lines = []
+    lines: dict[str, str] = {}  # of a value that may be of several kinds, what is said first
     for problem in error.errors():
-        place = [str(p) for p in problem["loc"] if p not in ("str", "FieldOf")]
+        *parents, last = [str(p) for p in problem["loc"] if p != "[key]"] or [""]
+        # where a field may be a text or a `FieldOf`, pydantic names the form it tried after it
+        of_field = len(parents) > 1 and parents[-2] == "fields" and last == "str"
+        if of_field and isinstance(problem["input"], dict):
+            continue
+        place = [p for p in [*parents, last] if p not in ("str", "int", "float", "bool", "FieldOf")]
         text = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             known = _settings_at(place[:-1])
             text = f"unknown setting{_nearest(place[-1], known)}"
-        lines.append(f"{'.'.join(place) or 'the file'}: {text}")
-    return f"{path.name} is not a valid mapping:\n  " + "\n  ".join(dict.fromkeys(lines))
+        lines.setdefault(".".join(place) or "the file", text)
+    return f"{path.name} is not a valid mapping:" + "".join(
+        f"\n  {place}: {text}" for place, text in lines.items()
+    )
 
 
 def _settings_at(place: list[str]) -> list[str]:
+    form: type[BaseModel] = FileMapping
     if not place:
-        return list(Mapping.model_fields)
-    if place[0] == "sources" and len(place) == 2:
-        return list(SourceMapping.model_fields)
-    if "records" in place or place[-1] == "fields":
-        return list((Record if place[-1].isdigit() else FieldOf).model_fields)
-    return list(FileMapping.model_fields)
+        form = Mapping
+    elif len(place) == 2:
+        form = SourceMapping
+    elif place[-2] == "fields":
+        form = FieldOf
+    elif place[-2] == "records":
+        form = Record
+    return list(form.model_fields)

@@ -1,4 +1,4 @@
-"""What the warehouse must know to read the lake: complete files and what their columns mean."""
+"""What the warehouse needs to know to read the lake: complete files and the mapping of their columns."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def build_plan(
                     "timestamp_format": file.timestamp_format,
                     "decimal_comma": file.decimal_comma,
                     "distinct": record.distinct,
-                    "columns": _columns(expressions),
+                    "columns": _columns(expressions, nested=file.file_format() != "csv"),
                     "fields": {
                         name: {
                             "sql": expression.sql,
@@ -65,7 +65,11 @@ def build_plan(
         "as_of": lake.newest_extraction(files),
         "known_at": known_at.isoformat() if known_at else None,
         "lake_setup": lake.duckdb_setup(),
-        "registry_files": [lake.readable(p) for p in lake.files(IDENTITY_DATASET, "registry")],
+        "registry_files": [
+            lake.readable(p)
+            for p in lake.files(IDENTITY_DATASET, "registry")
+            if p.endswith(".parquet")
+        ],
         "concepts": concepts,
     }
 
@@ -95,8 +99,10 @@ def _loads(lake: Lake, dataset: str, known_at: datetime | None) -> list[Load]:
     return [load for load in loads if datetime.fromisoformat(load.inserted_at) <= known_at]
 
 
-def _columns(expressions: dict[str, Expression]) -> list[str]:
-    return list(dict.fromkeys(c for e in expressions.values() for c in e.columns))
+def _columns(expressions: dict[str, Expression], *, nested: bool) -> dict[str, list[str]]:
+    """Path in the document of every column used; in a CSV file a dot is but a part of the name."""
+    names = dict.fromkeys(c for e in expressions.values() for c in e.columns)
+    return {name: name.split(".") if nested else [name] for name in names}
 
 
 def _reference(value: str | FieldOf | None) -> str | None:

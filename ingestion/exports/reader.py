@@ -9,6 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -417,7 +418,7 @@ def _delimiter(header: str) -> str:
 
 def _unreadable(path: Path, spec: FileMapping, error: Exception) -> SourceError:
     text = str(error)
-    if "UTF8" in text or isinstance(error, UnicodeError):
+    if "UTF8" in text or "\ufffd" in text or isinstance(error, UnicodeError):
         hint = _encoding_hint(path)
         return SourceError(
             f"{path.name}: is not {spec.encoding or 'UTF-8'}{hint}. "
@@ -431,7 +432,7 @@ def _unreadable(path: Path, spec: FileMapping, error: Exception) -> SourceError:
 def _encoding_hint(path: Path) -> str:
     from charset_normalizer import from_bytes
 
-    with _open_bytes(path) as handle:
+    with _open_bytes(path) as handle, suppress(*_CANNOT_READ):
         while block := handle.read(200_000):
             if not block.isascii():
                 guess = from_bytes(block, cp_isolation=_USUAL_ENCODINGS).best()

@@ -47,7 +47,8 @@ def load_exports(
             check_header(path, spec, mapping.columns(source, table))
             if read_header(path, spec) is None:
                 notes.append(f"{path.name}: the file is empty")
-        resources.append(_table_resource(table, spec, files, extracted_at, on_file))
+        named = {_name(path, mapping.folder(source)): path for path in files}
+        resources.append(_table_resource(table, spec, named, extracted_at, on_file))
     result = run_into_lake(
         dlt.source(lambda: resources, name=source, section=source)(),
         lake=lake,
@@ -65,7 +66,9 @@ def find_files(mapping: LoadedMapping, source: str, table: str) -> list[Path]:
     """
     spec = mapping.spec.sources[source].files[table]
     folder = mapping.folder(source)
-    files = sorted(p for p in folder.glob(spec.path) if p.is_file())
+    files = [folder / spec.path]  # its name may hold what means something in a pattern
+    if not files[0].is_file():
+        files = sorted(p for p in folder.glob(spec.path) if p.is_file())
     if not files and not spec.optional:
         raise SourceError(
             f"source {source!r}: no file {spec.path!r} in {folder}; "
@@ -74,27 +77,36 @@ def find_files(mapping: LoadedMapping, source: str, table: str) -> list[Path]:
     return files
 
 
+def _name(path: Path, folder: Path) -> str:
+    """Of a file, below the folder: a pattern may find the same name in several folders."""
+    return path.relative_to(folder).as_posix()
+
+
 def _table_resource(
     table: str,
     spec: FileMapping,
-    files: list[Path],
+    files: dict[str, Path],
     extracted_at: datetime,
     on_file: Callable[[str, int], None],
 ) -> Any:
     def new_documents() -> Iterator[pa.Table]:
         # file name -> hash of the content that was last read under it
         known: dict[str, str] = dlt.current.resource_state().setdefault("files", {})
-        for path in files:
+        for name, path in files.items():
             digest = content_hash(path)
-            if path.name not in known and digest in known.values():
-                known[path.name] = digest  # renamed or copied
-            if known.get(path.name) == digest:
+            if name not in known:
+                # a file of that content that is gone was renamed to this; if it is still there,
+                # this is a later export of the same state, which must count as the later one
+                gone = [n for n, d in known.items() if d == digest and n not in files]
+                if gone:
+                    known[name] = known.pop(gone[0])
+            if known.get(name) == digest:
                 continue
             rows = 0
-            for batch in read_documents(path, spec, extracted_at=extracted_at):
+            for batch in read_documents(path, spec, extracted_at=extracted_at, origin=name):
                 rows += batch.num_rows
                 yield batch
-            known[path.name] = digest
-            on_file(path.name, rows)
+            known[name] = digest
+            on_file(name, rows)
 
     return dlt.resource(new_documents, name=table, write_disposition="append")

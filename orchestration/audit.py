@@ -1,0 +1,53 @@
+"""Which KPIs the connected sources can give."""
+
+import csv
+from dataclasses import dataclass
+
+from ingestion.exports.mapping import LoadedMapping
+from orchestration.settings import DBT_PROJECT_DIR
+
+STAGES = ["awareness", "consideration", "decision", "service", "loyalty"]
+
+
+@dataclass(frozen=True)
+class Computability:
+    kpi_id: str
+    name: str
+    stage: str
+    owner_team: str
+    computable: bool
+    missing: list[str]
+
+
+def audit_kpis(mapping: LoadedMapping) -> list[Computability]:
+    """One row per KPI, in the order of the journey; `missing` names concept fields to map."""
+    filled = _filled_fields(mapping)
+    with (DBT_PROJECT_DIR / "seeds" / "kpis.csv").open(newline="") as handle:
+        kpis = list(csv.DictReader(handle))
+    rows = []
+    for kpi in sorted(kpis, key=lambda k: STAGES.index(k["stage"])):
+        missing = [
+            need.replace("|", " or ").replace("=", " of kind ")
+            for need in kpi["requires"].split()
+            if not any(option in filled for option in need.split("|"))
+        ]
+        rows.append(
+            Computability(
+                kpi["kpi_id"], kpi["name"], kpi["stage"], kpi["owner_team"], not missing, missing
+            )
+        )
+    return rows
+
+
+def _filled_fields(mapping: LoadedMapping) -> set[str]:
+    """`concept.field` for every mapped field, and `concept.field=kind` where the kind is known."""
+    filled = set()
+    for source, table, spec in mapping.tables():
+        for index, record in enumerate(spec.all_records()):
+            fields = mapping.expressions[source, table, index]
+            filled |= {f"{record.concept}.{name}" for name in fields}
+            kinds = {str(record.constants.get("kind"))} if "kind" in record.constants else set()
+            if "kind" in fields and not kinds:  # the data says which
+                kinds = {"nps", "csat", "ces"}
+            filled |= {f"{record.concept}.{name}={kind}" for name in fields for kind in kinds}
+    return filled

@@ -1,0 +1,231 @@
+"""The `cxm` command. Heavy imports wait until a command needs them."""
+
+import json
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ingestion.errors import CxmError
+from orchestration.settings import Settings
+
+app = typer.Typer(
+    help="The customer-experience warehouse: load, build, gate, publish, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False)
+
+# Exit codes that a scheduler can trust.
+FAILED = 1  # nothing new was published
+MISUSED = 2  # wrong mapping, setting or argument; nothing was done
+PARTIAL = 3  # published, but a source could not be loaded
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
+
+
+@app.command()
+def run(
+    full_refresh: Annotated[
+        bool, typer.Option(help="Build everything from the lake again.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Load every source, build, gate, publish, report. Ends with 0, or 1 failed, 3 partly done."""
+    settings = _settings()
+    os.environ.setdefault("CXM_PROGRESS", "1")
+    from orchestration.run import run_daily
+
+    outcome = run_daily(settings, full_refresh=full_refresh)
+    if as_json:
+        typer.echo(json.dumps(outcome.as_dict(), indent=1))
+    else:
+        for line in outcome.lines():
+            console.print(line)
+    if not outcome.succeeded:
+        raise typer.Exit(FAILED)
+    if outcome.failed_sources:
+        raise typer.Exit(PARTIAL)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Loads, freshness, quarantine, checks and the published version."""
+    from orchestration.status import read_status
+
+    found = read_status(_settings())
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, default=str))
+        return
+    _print_status(found)
+
+
+@app.command()
+def publish(
+    rollback: Annotated[bool, typer.Option(help="Make the version before current again.")] = False,
+    to: Annotated[str | None, typer.Option(help="With --rollback: the version to go to.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Publish the warehouse as it was last built and gated, or go back to an earlier version."""
+    from orchestration import publish as publishing
+    from orchestration.settings import exclusive, now
+    from orchestration.warehouse import recorded_build
+
+    settings = _settings()
+    with exclusive(settings.state / "warehouse.lock", "the warehouse"):
+        if rollback:
+            publication = publishing.rollback(settings.published, to)
+        else:
+            from ingestion.exports.mapping import load_mapping
+            from orchestration.gates import run_gates
+
+            outcome = run_gates(settings, load_mapping(settings.config), "by-hand")
+            if outcome.blocks("landed") or outcome.blocks("marts"):
+                raise CxmError(f"the gates do not let it pass; see {outcome.page}")
+            fingerprint, as_of = recorded_build(settings.warehouse)
+            publication = publishing.publish(
+                settings.warehouse,
+                settings.published,
+                fingerprint=fingerprint,
+                as_of=as_of,
+                at=now(),
+                keep=settings.keep_versions,
+            )
+    if as_json:
+        typer.echo(json.dumps({"current": publication.version, "as_of": publication.as_of}))
+    else:
+        console.print(f"current is now [bold]{publication.version}[/bold]")
+
+
+@app.command()
+def audit(as_json: Json = False) -> None:
+    """Which KPI of which stage the connected sources can give, and what blocks the others."""
+    from ingestion.exports.mapping import load_mapping
+    from orchestration.audit import audit_kpis
+
+    rows = audit_kpis(load_mapping(_settings().config))
+    if as_json:
+        typer.echo(json.dumps([row.__dict__ for row in rows], indent=1))
+        return
+    table = Table("stage", "KPI", "owner", "computable", "missing", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            row.stage,
+            row.name,
+            row.owner_team,
+            "[green]yes[/green]" if row.computable else "[red]no[/red]",
+            ", ".join(row.missing),
+        )
+    console.print(table)
+
+
+@app.command()
+def check() -> None:
+    """Check the mapping and the headers of its files; load nothing."""
+    from ingestion.exports.mapping import load_mapping
+    from ingestion.exports.reader import check_header
+    from ingestion.sources.exports import find_files
+
+    mapping = load_mapping(_settings().config)
+    problems = []
+    for source, table, spec in mapping.tables():
+        try:
+            for path in find_files(mapping, source, table):
+                check_header(path, spec, mapping.columns(source, table))
+        except CxmError as error:
+            problems.append(str(error))
+    for problem in problems:
+        console.print(f"[red]{problem}[/red]")
+    if problems:
+        raise typer.Exit(MISUSED)
+    console.print(f"{mapping.path.name} holds: {len(list(mapping.tables()))} files can be read")
+
+
+@app.command()
+def ui(port: int = 3000, host: str = "127.0.0.1") -> None:
+    """Open Dagster with the history of all runs."""
+    settings = _settings()
+    from orchestration.manifest import put_venv_on_path
+
+    put_venv_on_path()
+    console.print(f"Dagster on http://{host}:{port}")
+    command = ["dagster", "dev", "-m", "orchestration.definitions", "-h", host, "-p", str(port)]
+    os.chdir(settings.home)
+    os.execvp(command[0], command)
+
+
+@app.command("mapping-schema")
+def mapping_schema() -> None:
+    """Print the JSON Schema of a mapping file."""
+    from ingestion.exports.mapping import Mapping
+
+    typer.echo(json.dumps(Mapping.model_json_schema(), indent=1))
+
+
+def _settings() -> Settings:
+    settings = Settings.from_env()
+    settings.prepare()
+    return settings
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    published = found["published"]
+    if published:
+        console.print(
+            f"[bold]published[/bold] {published['version']}, as of {published['as_of']} UTC;"
+            f" {len(found['versions'])} versions kept"
+            + (" [yellow](rolled back)[/yellow]" if found["rolled_back"] else "")
+        )
+    else:
+        console.print("[yellow]nothing is published yet: run `cxm run`[/yellow]")
+    table = Table("source", "last attempt", "newest data", "received", "accepted", "quarantined",
+                  "state", box=None, pad_edge=False, title_justify="left")  # fmt: skip
+    for row in found["sources"]:
+        state = f"[red]{row['error']}[/red]" if row["error"] else "[green]ok[/green]"
+        table.add_row(
+            row["source"],
+            (row["last_attempt"] or "never")[:19],
+            str(row["newest"] or "")[:19],
+            f"{row['received']:,}",
+            f"{row['accepted']:,}",
+            f"{row['quarantined']:,}",
+            state,
+        )
+    console.print(table)
+    for row in found["sources"]:
+        for note in row["notes"]:
+            console.print(f"[yellow]note[/yellow] {row['source']}: {note}")
+    for row in found["quarantine"]:
+        console.print(
+            f"[yellow]quarantined[/yellow] {row['rows']:,} in {row['origin']}:"
+            f" {row['column_name'] or 'row'} {row['reason']}"
+            f" (e.g. row {row['example_row']}, {row['example_value']!r})"
+        )
+    for row in found["findings"]:
+        console.print(
+            f"[yellow]noticed[/yellow] {row['records']:,} {row['model']} of {row['source']}:"
+            f" {row['explanation']} (e.g. {row['example']})"
+        )
+    for row in found["failed_checks"]:
+        console.print(f"[red]check failed[/red] {row['asset']}: {row['check']}")
+    for row in found["alerts"]:
+        console.print(f"[red]alert[/red] {row['at'][:19]} {row['step']}: {row['error'][:200]}")
+
+
+def main() -> None:
+    """Run the command; an error of ours is one plain message and an exit code, no traceback."""
+    try:
+        app()
+    except CxmError as error:
+        Console(stderr=True, highlight=False).print(f"[red]{error}[/red]", soft_wrap=True)
+        sys.exit(MISUSED)
+
+
+if __name__ == "__main__":
+    main()
+
+

@@ -1,0 +1,1 @@
+"""Pages for stakeholders, made from the published marts alone."""

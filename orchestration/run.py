@@ -1,0 +1,102 @@
+"""`cxm run`: the daily job, in this process, with its history kept for the Dagster UI."""
+
+import logging
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestration import progress
+from orchestration.settings import Settings, exclusive
+
+
+@dataclass
+class Outcome:
+    """How a run ended, in words for people and in fields for machines."""
+
+    succeeded: bool
+    run_id: str
+    version: str | None
+    published_new: bool
+    failed_sources: dict[str, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    settings: Settings | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "succeeded": self.succeeded,
+            "run_id": self.run_id,
+            "published_version": self.version,
+            "published_new": self.published_new,
+            "failed_sources": self.failed_sources,
+            "errors": self.errors,
+        }
+
+    def lines(self) -> list[str]:
+        lines = [f"[red]{source}: {error}[/red]" for source, error in self.failed_sources.items()]
+        lines += [f"[red]{error}[/red]" for error in self.errors]
+        if self.succeeded and self.settings is not None:
+            what = "published" if self.published_new else "up to date, nothing new to publish:"
+            lines += [
+                f"[bold green]{what} {self.version}[/bold green]",
+                f"  marts   {self.settings.published / 'current' / 'cxm.duckdb'}",
+                f"  report  {self.settings.reports / 'latest.html'}",
+                f"  checks  {self.settings.reports / 'validation.html'}",
+                "  more    cxm status, cxm audit, cxm ui",
+            ]
+        return lines
+
+
+def run_daily(settings: Settings, *, full_refresh: bool = False) -> Outcome:
+    """Run the daily job to its end and say how it went."""
+    warnings.filterwarnings("ignore")
+    with (
+        exclusive(settings.state / "run.lock", "this warehouse's run", wait_seconds=0),
+        progress.step("starting Dagster"),
+    ):
+        import dagster as dg
+
+        from orchestration.definitions import defs
+        from orchestration.jobs import DAILY_JOB
+        from orchestration.publish import current_publication, publications
+
+        job = defs().resolve_job_def(DAILY_JOB)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    before = {p.version for p in publications(settings.published)}
+    with (
+        exclusive(settings.state / "run.lock", "this warehouse's run", wait_seconds=5),
+        dg.DagsterInstance.get() as instance,
+    ):
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            tags={"cxm/full_refresh": "true"} if full_refresh else None,
+        )
+    failed_sources = {}
+    for evaluation in result.get_asset_check_evaluations():
+        if evaluation.check_name.endswith("_loaded") and not evaluation.passed:
+            error = evaluation.metadata.get("error")
+            failed_sources[evaluation.check_name.removesuffix("_loaded")] = str(
+                error.value if error else "failed"
+            )
+    errors = [
+        f"{event.step_key}: {_innermost(event.step_failure_data.error)}"
+        for event in result.all_events
+        if event.is_step_failure
+    ]
+    current = current_publication(settings.published)
+    return Outcome(
+        succeeded=result.success and current is not None,
+        run_id=result.run_id,
+        version=current.version if current else None,
+        published_new=current is not None and current.version not in before,
+        failed_sources=failed_sources,
+        errors=errors,
+        settings=settings,
+    )
+
+
+def _innermost(error: Any) -> str:
+    """The message at the root of a chain of wrapped errors."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.message).strip() if error is not None else "failed"

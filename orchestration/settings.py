@@ -1,0 +1,135 @@
+"""Where everything is. One folder holds all state; the environment may move it."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ingestion.errors import CxmError
+from ingestion.lake import Lake
+
+PROJECT_ROOT = Path(__file__).parent.parent
+DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+EXAMPLE_CONFIG = PROJECT_ROOT / "examples" / "mapping.yml"
+
+TELEMETRY_OFF = {
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+DAGSTER_YAML = """\
+telemetry:
+  enabled: false
+concurrency:
+  pools:
+    granularity: op
+    default_limit: 1
+  runs:
+    max_concurrent_runs: 1
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths and knobs of one installation, read from the environment once."""
+
+    home: Path
+    config: Path
+    lake_url: str
+    keep_versions: int
+
+    @classmethod
+    def from_env(cls) -> "Settings":
+        """`CXM_HOME` (./data), `CXM_CONFIG`, `CXM_LAKE_URL` (<home>/lake), `CXM_KEEP_VERSIONS` (5)."""
+        home = Path(os.environ.get("CXM_HOME") or PROJECT_ROOT / "data").resolve()
+        keep = os.environ.get("CXM_KEEP_VERSIONS") or "5"
+        if not keep.isdigit() or int(keep) < 1:
+            raise CxmError(f"CXM_KEEP_VERSIONS is {keep!r}; it must be a whole number from 1 on")
+        return cls(
+            home=home,
+            config=Path(os.environ.get("CXM_CONFIG") or EXAMPLE_CONFIG).resolve(),
+            lake_url=os.environ.get("CXM_LAKE_URL") or str(home / "lake"),
+            keep_versions=int(keep),
+        )
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.lake_url)
+
+    @property
+    def warehouse(self) -> Path:
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        return self.home / "published"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state"
+
+    @property
+    def plan(self) -> Path:
+        return self.state / "plan.json"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def dbt_target(self) -> Path:
+        return self.home / "dbt" / "target"
+
+    def prepare(self) -> None:
+        """Make the folders and set the environment that the tools read."""
+        for folder in (self.state, self.dagster_home, self.dbt_target, self.reports):
+            folder.mkdir(parents=True, exist_ok=True)
+        config = self.dagster_home / "dagster.yaml"
+        if not config.exists() or config.read_text() != DAGSTER_YAML:
+            config.write_text(DAGSTER_YAML)
+        os.environ.update(TELEMETRY_OFF)
+        os.environ["CXM_HOME"] = str(self.home)
+        os.environ["CXM_CONFIG"] = str(self.config)
+        os.environ["CXM_PLAN"] = str(self.plan)
+        os.environ["CXM_WAREHOUSE"] = str(self.warehouse)
+        os.environ["DAGSTER_HOME"] = str(self.dagster_home)
+
+
+def now() -> datetime:
+    """The time of the run: `CXM_NOW` (ISO 8601) to repeat one, else the clock."""
+    given = os.environ.get("CXM_NOW")
+    if not given:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        raise CxmError(f"CXM_NOW is {given!r}; write it as 2026-01-31T08:00:00+00:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@contextmanager
+def exclusive(path: Path, what: str, wait_seconds: float = 600) -> Iterator[None]:
+    """One process at a time; the lock falls with the process, so kill -9 leaves none behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait_seconds
+    with path.open("w") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise CxmError(f"another process holds {what}; wait for it to end") from None
+                time.sleep(0.2)
+        yield

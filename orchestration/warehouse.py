@@ -1,0 +1,155 @@
+"""Building the warehouse: the plan, whether anything is to do, and the registry of customer ids."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingestion.errors import CxmError
+from ingestion.exports.mapping import LoadedMapping
+from ingestion.exports.plan import build_plan, input_hash, mapping_hash
+from ingestion.lake import IDENTITY_DATASET, Lake
+from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
+
+BUILD_TABLE = "main.cxm_build"
+_CODE_SUFFIXES = {".sql", ".yml", ".csv", ".py"}
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a build follows from. Equal fingerprints, equal marts."""
+
+    staging: str  # what staged rows follow from, but for the documents
+    code: str
+    inputs: str
+
+    @property
+    def build(self) -> str:
+        return f"{self.inputs}-{self.code}"
+
+
+def write_plan(settings: Settings, mapping: LoadedMapping) -> tuple[dict[str, Any], Fingerprint]:
+    """Make the plan of a build and put it where dbt reads it, whole or not at all."""
+    plan = build_plan(mapping, settings.lake)
+    settings.plan.parent.mkdir(parents=True, exist_ok=True)
+    draft = settings.plan.with_suffix(".tmp")
+    draft.write_text(json.dumps(plan, indent=1))
+    os.replace(draft, settings.plan)
+    code = _hash_files(DBT_PROJECT_DIR, PROJECT_ROOT / "expectations")
+    staging = _hash_files(
+        DBT_PROJECT_DIR / "macros",
+        DBT_PROJECT_DIR / "models" / "staging",
+        DBT_PROJECT_DIR / "models" / "unified",
+    )
+    return plan, Fingerprint(f"{staging}-{mapping_hash(plan)}", code, input_hash(plan))
+
+
+def read_plan(settings: Settings) -> dict[str, Any]:
+    """The plan of the last build."""
+    return json.loads(settings.plan.read_text())
+
+
+def project_hash() -> str:
+    """Of the dbt project's files: when it changes, the manifest is out of date."""
+    return _hash_files(DBT_PROJECT_DIR)
+
+
+def staged_fingerprint(warehouse: Path) -> str | None:
+    """Under which fingerprint the staging tables of a warehouse were built; None if not known."""
+    if not warehouse.exists():
+        return None
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        known = connection.execute(
+            "select count(*) from duckdb_tables() where table_name = 'cxm_build'"
+        ).fetchone()
+        if not known or not known[0]:
+            return None
+        row = connection.execute(f"select staging from {BUILD_TABLE}").fetchone()
+    return row[0] if row else None
+
+
+def record_build(warehouse: Path, fingerprint: Fingerprint, as_of: str) -> None:
+    """Note in the warehouse what it was built from."""
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(
+            f"create or replace table {BUILD_TABLE} as"
+            " select ? as staging, ? as build, ? as as_of",
+            [fingerprint.staging, fingerprint.build, as_of],
+        )
+
+
+def recorded_build(warehouse: Path) -> tuple[str, str]:
+    """Fingerprint and `as_of` of the build in a warehouse.
+
+    Raises:
+        CxmError: the warehouse was never built to its end.
+    """
+    if staged_fingerprint(warehouse) is None:
+        raise CxmError("the warehouse was not built to its end; run `cxm run`")
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        row = connection.execute(f"select build, as_of from {BUILD_TABLE}").fetchone()
+    assert row is not None
+    return row
+
+
+def commit_registry(warehouse: Path, lake: Lake) -> int:
+    """Append the ids that this build gave out to the registry in the lake; returns their number.
+
+    One new file, written under its final name in one step: a reader sees all of it or nothing.
+    """
+    folder = lake.path(IDENTITY_DATASET, "registry")
+    written = [p for p in lake.files(IDENTITY_DATASET, "registry") if p.endswith(".parquet")]
+    sequence = len(written) + 1
+    local = warehouse.parent / "state" / f"registry-{sequence:08d}.parquet"
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        row = connection.execute(
+            f"""
+            copy (
+                select record_key, customer_id, minted_from, assigned_at,
+                    cast({sequence} as bigint) as sequence
+                from identity.int_identity__assignments
+                where customer_id is distinct from previous_customer_id
+                order by record_key
+            ) to '{local}' (format parquet)
+            """
+        ).fetchone()
+    added = int(row[0]) if row else 0
+    if added:
+        lake.put(local, f"{folder}/{sequence:08d}.parquet")
+    local.unlink(missing_ok=True)
+    return added
+
+
+@dataclass(frozen=True)
+class Table:
+    rows: int
+    columns: list[str]
+
+
+def tables(warehouse: Path) -> dict[tuple[str, str], Table]:
+    """Rows and columns of every table, by schema and name."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        columns = connection.execute(
+            "select schema_name, table_name, list(column_name order by column_index)"
+            " from duckdb_columns() where not internal group by all"
+        ).fetchall()
+        found = {}
+        for schema, table, names in columns:
+            row = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
+            found[schema, table] = Table(int(row[0]) if row else 0, names)
+    return found
+
+
+def _hash_files(*folders: Path) -> str:
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in _CODE_SUFFIXES and "target" not in path.parts:
+                digest.update(str(path.relative_to(PROJECT_ROOT)).encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
