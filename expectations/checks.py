@@ -34,11 +34,12 @@ def no_rows(
     be made, or nothing where it can.
     """
     import great_expectations.expectations as gxe
+    from great_expectations.expectations.metadata_types import FailureSeverity
 
     return gxe.UnexpectedRowsExpectation(
         unexpected_rows_query=query,
         description=description,
-        severity=severity,
+        severity=FailureSeverity(severity),
         meta={"name": name, "column": column, "skip": skip},
     )
 

@@ -1,8 +1,8 @@
 """A read-only DuckDB dialect for SQLAlchemy, made for how Great Expectations uses connections.
 
-Great Expectations reads a result after it gave the connection back. SQLAlchemy rolls back then, and
-DuckDB drops a pending result on ROLLBACK: every result would be empty. A file that is only read needs
-no transactions, so here they do nothing, and one connection is kept until the engine is disposed of.
+Great Expectations reads a result after it gave the connection back. SQLAlchemy rolls back then,
+and DuckDB drops a pending result on ROLLBACK: every result would be empty. A file that is only
+read needs no transactions, so here they do nothing, on one connection per engine.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ ENGINE_OPTIONS: dict[str, Any] = {"pool_reset_on_return": None}
 class ReadOnlyDuckDB(Dialect):
     """`duckdb+readonly:///<absolute path>`: opens the file for reading, begins and ends nothing."""
 
-    # DuckDB-engine never declared it; compiled statements are not worth keeping for one run
+    # SQLAlchemy warns where a dialect does not say; statements are run once, so none is kept
     supports_statement_cache = False
 
     @classmethod

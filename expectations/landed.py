@@ -1,4 +1,4 @@
-"""Suites on landed data: did as much arrive as usual, recently enough, and does it look as before?"""
+"""Suites on landed data: did enough arrive, recently enough, and does it look as before?"""
 
 from __future__ import annotations
 
@@ -65,17 +65,18 @@ def volume() -> gx.ExpectationSuite:
             having count(*) > 1
         )"""
     share = "quarantined / cast(received as double)"
-    quarantined = f"""
-        select format('{{{{}}}} / {{{{}}}} ({{{{}}}})', source, source_table, model)
-            || format(' had {{{{:,}}}} of {{{{:,}}}} documents quarantined', quarantined, received)
-            || ', mostly because of ' || coalesce((
-                select mode(coalesce(quarantine.column_name || ' ', '') || quarantine.reason)
-                from quality.quarantine as quarantine
-                where quarantine.load_id = newest.load_id
-                    and quarantine.source = newest.source
-                    and quarantine.source_table = newest.source_table
-                    and quarantine.model = newest.model
-            ), 'reasons unknown') as what
+    quarantined = """
+        select printf(
+            '%s / %s had %,d of %,d documents for %s quarantined',
+            source, source_table, quarantined, received, replace(model, '_', ' ')
+        ) || coalesce(', most of them because ' || (
+            select mode(coalesce(quarantine.column_name || ' ', '') || quarantine.reason)
+            from quality.quarantine as quarantine
+            where quarantine.load_id = newest.load_id
+                and quarantine.source = newest.source
+                and quarantine.source_table = newest.source_table
+                and quarantine.model = newest.model
+        ), '') as what
         from newest"""
     return suite(
         "landed_volume",
@@ -90,16 +91,17 @@ def volume() -> gx.ExpectationSuite:
             ),
             no_rows(
                 "quarantine_is_not_the_rule",
-                f"Of no newest load more than {QUARANTINED_CRITICAL:.0%} was quarantined.",
+                f"Of no newest load more than {100 * QUARANTINED_CRITICAL:g} % was quarantined.",
                 f"""{newest}{quarantined}
-                where {share} > {QUARANTINED_CRITICAL}""",
+                where {share} > {QUARANTINED_CRITICAL} and accepted > 0""",
                 column="quarantined",
             ),
             no_rows(
                 "quarantine_is_the_exception",
-                f"Of no newest load more than {QUARANTINED_WARNING:.0%} was quarantined.",
+                f"Of no newest load between {100 * QUARANTINED_WARNING:g} % and "
+                f"{100 * QUARANTINED_CRITICAL:g} % was quarantined.",
                 f"""{newest}{quarantined}
-                where {share} > {QUARANTINED_WARNING}""",
+                where {share} > {QUARANTINED_WARNING} and {share} <= {QUARANTINED_CRITICAL}""",
                 severity="warning",
                 column="quarantined",
             ),
@@ -108,9 +110,8 @@ def volume() -> gx.ExpectationSuite:
                 f"The newest load of every table is between {SMALLEST_VOLUME:g} and "
                 f"{LARGEST_VOLUME:g} times the median of the loads before it.",
                 f"""{compared}
-                select format(
-                    '{{{{}}}} / {{{{}}}} brought {{{{:,}}}} documents; '
-                    || 'the median of the loads before it ({{{{}}}}) is {{{{:,}}}}',
+                select printf(
+                    '%s / %s brought %,d documents; the median of the loads before (%d) is %,d',
                     source, source_table, newest, earlier, usual
                 ) as what
                 from compared
@@ -128,7 +129,7 @@ def volume() -> gx.ExpectationSuite:
 
 
 def freshness(as_of: datetime | None, stale_after_days: dict[str, float | None]) -> Any:
-    """The newest extraction of each source against `as_of`, or against the newest of all sources."""
+    """The newest extraction of each source against `as_of`, or else against that of all sources."""
     limits = {source: days for source, days in stale_after_days.items() if days is not None}
     rows = ", ".join(f"({text(source)}, {days!r})" for source, days in sorted(limits.items()))
     now = moment(as_of) if as_of else "(select max(extracted_at) from {batch})"
@@ -148,11 +149,12 @@ def freshness(as_of: datetime | None, stale_after_days: dict[str, float | None])
                 )
                 select limits.source || case
                     when newest is null then ' has never been loaded'
-                    else format(
-                        ' was last extracted {{{{:.1f}}}} days ago (limit {{{{:g}}}}), on ',
+                    else printf(
+                        ' was last extracted %.1f days ago, on %s; the limit is %.1f days',
                         date_diff('second', newest, {now}) / 86400.0,
+                        strftime(newest, '%Y-%m-%d'),
                         cast(limits.days as double)
-                    ) || strftime(newest, '%Y-%m-%d')
+                    )
                 end as what
                 from limits left join sources on limits.source = sources.source
                 where newest is null
@@ -297,7 +299,7 @@ def _mix(model: str, column: str) -> Any:
                     1.0 / any_value(now_size.documents) + 1.0 / any_value(earlier_size.documents)
                 ) as psi,
                 string_agg(
-                    format('{{{{}}}} {{{{:.1f}}}} % instead of {{{{:.1f}}}} %',
+                    printf('%s %.1f %% instead of %.1f %%',
                         value, 100 * now_share, 100 * earlier_share),
                     ', ' order by abs(now_share - earlier_share) desc, value
                 ) filter (where rank <= 3) as movers
@@ -316,7 +318,7 @@ def _mix(model: str, column: str) -> Any:
             group by source, source_table, earlier_id
         ),
         {_median("psi", "psi")}
-        select format('{{{{}}}} / {{{{}}}} has another mix of {name} (PSI {{{{:.2f}}}}), such as {{{{}}}}',
+        select printf('%s / %s has another mix of {name} (PSI %.2f), such as %s',
             source, source_table, psi, movers) as what
         from usual
         where psi > {LARGEST_PSI}
@@ -334,15 +336,19 @@ def _mix(model: str, column: str) -> Any:
 
 def _mean(model: str, column: str) -> Any:
     name = column.replace("_", " ")
+    # a factor means nothing where a mean is zero or changes its sign: that counts as changed
+    change = (
+        "case when now_figure > 0 and earlier_figure > 0 then abs(ln(now_figure / earlier_figure))"
+        " when now_figure <> earlier_figure then 'infinity' else 0 end"
+    )
     query = f"""{_loads(model)},
         {_documents(model, f"cast({column} as double)")},
         {_per_load("avg(value)")},
-        {_median("change", "abs(ln(now_figure / earlier_figure))")}
-        select format('{{{{}}}} / {{{{}}}} has a mean {name} of {{{{:,.2f}}}} instead of {{{{:,.2f}}}}',
+        {_median("change", change)}
+        select printf('%s / %s has a mean {name} of %.2f instead of %.2f',
             source, source_table, now_figure, earlier_figure) as what
         from usual
-        where now_figure <> earlier_figure
-            and coalesce(change > ln({LARGEST_CHANGE_OF_MEAN}), true)
+        where change > ln({LARGEST_CHANGE_OF_MEAN})
         order by source, source_table"""
     return no_rows(
         f"{model}_{column}_mean",
@@ -361,8 +367,8 @@ def _empty(model: str, column: str) -> Any:
         {_documents(model, f"case when {column} is null then 1.0 else 0.0 end")},
         {_per_load("avg(value)")},
         {_median("change", "abs(now_figure - earlier_figure)")}
-        select format(
-            '{{{{}}}} / {{{{}}}} has no {name} in {{{{:.1f}}}} % of documents instead of {{{{:.1f}}}} %',
+        select printf(
+            '%s / %s has no {name} in %.1f %% of documents instead of %.1f %%',
             source, source_table, 100 * now_figure, 100 * earlier_figure) as what
         from usual
         where change > {LARGEST_CHANGE_OF_EMPTY}
@@ -404,7 +410,7 @@ def _per_load(figure: str) -> str:
 
 
 def _median(name: str, measure: str) -> str:
-    """Common table expression `usual`: of the comparisons of a table, the median (the lower one)."""
+    """Common table expression `usual`: of a table's comparisons the median (the lower one)."""
     kept = "*" if name == measure else f"*, {measure} as {name}"
     return f"""
         usual as (

@@ -101,7 +101,7 @@ class Lake:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             draft = Path(target).with_suffix(".tmp")
             shutil.copyfile(local, draft)
-            os.replace(draft, target)
+            draft.replace(target)
         else:
             self.fs.put_file(str(local), target)
 

@@ -1,6 +1,7 @@
 """The assets from lake to report, in the order in which data travels."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -166,8 +167,12 @@ def _dbt_models(
             exclusive(settings.state / "warehouse.lock", "the warehouse"),
         ):
             # events are kept back until dbt has let go of the file and rows can be counted
-            invocation = dbt.cli(command, context=context)
-            events = list(invocation.stream())
+            with (
+                closing(progress.DbtOutput(settings.home / "dbt" / "logs" / "console.log")) as output,
+                redirect_stdout(output),
+            ):
+                invocation = dbt.cli(command, context=context)
+                events = list(invocation.stream())
             record_build(settings.warehouse, fingerprint, plan["as_of"])
             built = tables(settings.warehouse)
             lineage = column_lineage(

@@ -96,12 +96,14 @@ def current_publication(published: Path) -> Publication | None:
 def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dict[str, int]:
     target = draft / DATABASE_NAME
     rows: dict[str, int] = {}
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
         connection.execute(f"attach '{target}' as target (storage_version '{STORAGE_VERSION}')")
+        connection.execute("use warehouse")
         tables = connection.execute(
             "select schema_name, table_name, comment from duckdb_tables()"
-            " where schema_name in (select unnest(?)) and database_name <> 'target' order by all",
+            " where schema_name in (select unnest(?)) and database_name = 'warehouse' order by all",
             [list(PUBLISHED_SCHEMAS)],
         ).fetchall()
         if not any(schema == "marts" for schema, _, _ in tables):

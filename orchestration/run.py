@@ -1,6 +1,5 @@
 """`cxm run`: the daily job, in this process, with its history kept for the Dagster UI."""
 
-import logging
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,7 +59,6 @@ def run_daily(settings: Settings, *, full_refresh: bool = False) -> Outcome:
         from orchestration.publish import current_publication, publications
 
         job = defs().resolve_job_def(DAILY_JOB)
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
     before = {p.version for p in publications(settings.published)}
     with (
         exclusive(settings.state / "run.lock", "this warehouse's run", wait_seconds=5),
@@ -69,6 +67,7 @@ def run_daily(settings: Settings, *, full_refresh: bool = False) -> Outcome:
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={"cxm/full_refresh": "true"} if full_refresh else None,
         )
     failed_sources = {}

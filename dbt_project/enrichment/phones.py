@@ -28,6 +28,8 @@ def _e164(phone: str, country: str | None) -> str | None:
         number = phonenumbers.parse(phone, country)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    # a number that only works within its town would meet its like in every other town
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -1,4 +1,4 @@
-"""What the warehouse needs to know to read the lake: complete files and the mapping of their columns."""
+"""What the warehouse must know to read the lake: complete files and what their columns mean."""
 
 import hashlib
 import json

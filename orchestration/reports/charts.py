@@ -8,9 +8,10 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-# The page's style sheet swaps these for dark mode by their value: keep the two in step.
+# The page's style sheet repaints these in dark mode, by their value.
 INK, MUTED, RULE, ACCENT, SECOND = "#1f2a37", "#5b6b7d", "#dfe5ec", "#1d5f8a", "#b4612c"
-WIDTH = 330  # of the plot: with its axis about a phone's width, so that text keeps its size
+PALETTE = {"ink": INK, "muted": MUTED, "rule": RULE, "accent": ACCENT, "second": SECOND}
+WIDTH = 300  # of the plot: with its axis about a phone's width, so that text keeps its size
 ENOUGH = 30
 
 Points = Sequence[Mapping[str, Any]]
@@ -27,8 +28,8 @@ def svg(chart: Any, key: str, title: str, *, padding: int = 4) -> str:
             gridColor=RULE,
             domainColor=RULE,
             tickColor=RULE,
-            labelFontSize=11,
-            titleFontSize=11,
+            labelFontSize=12,
+            titleFontSize=12,
             titleFontWeight="normal",
         )
     )
@@ -126,7 +127,7 @@ def trend(points: Points, unit: str, key: str, title: str) -> str:
         labelExpr=f"format({factor} * datum.value, ',.{decimals}f') + '{sign}'",
     )
     x = month_axis(points, 6 if len(points) > 13 else 3, scale=alt.Scale(padding=0.4))
-    return svg(band(points, x, axis, domain).properties(width=WIDTH, height=150), key, title)
+    return svg(band(points, x, axis, domain).properties(width=WIDTH, height=170), key, title)
 
 
 def money_and_orders(points: Points, currency: str, key: str, title: str) -> str:
@@ -140,7 +141,7 @@ def money_and_orders(points: Points, currency: str, key: str, title: str) -> str
         if any(point[field] for point in points):
             axis = alt.Axis(title=None, tickCount=4, labelExpr=labels)
             heading = alt.TitleParams(
-                name, anchor="start", fontSize=11, fontWeight="normal", color=MUTED, offset=4
+                name, anchor="start", fontSize=12, fontWeight="normal", color=MUTED, offset=4
             )
             x = month_axis(points, 6 if len(points) > 13 else 3)
             panel = bars(points, x, axis, field, color)
@@ -157,9 +158,9 @@ def stages(customers: Mapping[str, int], key: str, title: str) -> str:
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y(
             "stage:N",
-            sort=[row["stage"] for row in rows],
+            sort=[stage.capitalize() for stage in customers],
             axis=alt.Axis(
-                title=None, domain=False, ticks=False, labelFontSize=12, labelColor=INK, offset=4
+                title=None, domain=False, ticks=False, labelColor=INK, minExtent=92, offset=4
             ),
         ),
         # Room on the right for the figure of the longest bar.
@@ -170,8 +171,8 @@ def stages(customers: Mapping[str, int], key: str, title: str) -> str:
         ),
     )
     figures = base.mark_text(align="left", dx=5, fontSize=12, color=INK).encode(text="label:N")
-    bar = base.mark_bar(color=ACCENT, size=16)
-    return svg((bar + figures).properties(width=WIDTH - 30, height=140), key, title)
+    bar = base.mark_bar(color=ACCENT, size=22)
+    return svg((bar + figures).properties(width=WIDTH - 40, height=230), key, title)
 
 
 def retention(cells: Points, key: str, title: str) -> str:
@@ -201,7 +202,7 @@ def retention(cells: Points, key: str, title: str) -> str:
         y=alt.Y(
             "cohort:N",
             sort=cohorts,
-            axis=alt.Axis(title=None, domain=False, ticks=False),
+            axis=alt.Axis(title=None, domain=False, ticks=False, labelPadding=6),
         ),
     )
     # Strength by opacity of one colour reads the same on light and on dark.

@@ -4,8 +4,9 @@ The page is a function of the published database and the arguments: the same inp
 same bytes. 'Now' is the `as_of` of the data.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from orchestration.reports.readings import (
     Kpi,
     Marts,
     add_months,
+    deciding_volume,
     month_range,
     monthly_values,
     select_month,
@@ -35,6 +37,8 @@ CUSTOMER_DOES = {
     "service": "receives the product, contacts service, reads documentation",
     "loyalty": "buys again, shares the experience",
 }
+VOLUME_NAMES = {"orders": "orders", "survey_responses": "survey answers"}
+Volumes = Mapping[date, Mapping[str, float]]
 SCORES = ("csat", "nps", "ces")
 # Told in the stage tables only: the headline would say the same thing twice.
 VARIANTS = frozenset({"csat_per_order"})
@@ -77,7 +81,7 @@ def build_report(
         lstrip_blocks=True,
     )
     html = environment.get_template("monthly.html.j2").render(
-        **page, title=title, version=published_version
+        **page, title=title, version=published_version, palette=charts.PALETTE
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     # A reader finds the old page or the new one, never half of one.
@@ -125,10 +129,10 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
         "as_of_day": words.day(as_of),
         "month": words.month_name(month),
         "before": words.month_name(before),
-        "notices": _notices(volumes, month, as_of.date()),
+        "notices": _notices(volumes, month, as_of),
         "volume_sentences": _volume_sentences(kpis, month, currency),
         "clear": [_clear_sentence(kpi, month, currency) for kpi in clear],
-        "unclear": [_unclear_sentence(kpi, month, currency) for kpi in unclear],
+        "unclear": [{"name": kpi.name, **_two_months(kpi, month, currency)} for kpi in unclear],
         "compared": len(clear) + len(unclear),
         "stages": stages,
         "charts": {
@@ -183,39 +187,32 @@ def _compared(kpis: list[Kpi], month: date) -> tuple[list[Kpi], list[Kpi]]:
     return [kpi for _, _, kpi in sorted(clear, key=lambda each: each[:2])], unclear
 
 
-def _notices(volumes: dict[date, dict[str, float]], month: date, as_of: date) -> list[str]:
-    """Why this month, where a reader would expect another one."""
-    last = add_months(as_of.replace(day=1), -1)
-    held = {
-        each: words.listed(
-            [
-                f"{words.count(volumes.get(each, {}).get(measure, 0))} {name}"
-                for measure, name in (("orders", "orders"), ("survey_responses", "survey answers"))
-            ]
-        )
-        for each in (month_range(add_months(month, 1), last) if month < last else [])
-    }
+def _notices(volumes: Volumes, month: date, as_of: datetime) -> list[str]:
+    """Why this month, where a reader would expect another one or firmer figures."""
+    name, last = words.month_name(month), add_months(as_of.date().replace(day=1), -1)
+    kind = deciding_volume(volumes, as_of)
     notices = []
-    if held:
-        latest = [f"{words.month_name(each)} has only {text}" for each, text in held.items()][-3:]
-        others = len(held) - len(latest)
-        notices.append(
-            f"This report is about {words.month_name(month)}, not {words.month_name(last)}: "
-            + ("; ".join(latest))
-            + (f"; {others} more in between hold as little" if others else "")
-            + f". A comparison needs at least {ENOUGH}."
-            if all(max(volumes.get(each, {}).values(), default=0) < ENOUGH for each in held)
-            or volumes.get(month, {}).get("orders", 0) >= ENOUGH
-            else f"This report is about {words.month_name(month)}; later months are complete too."
-        )
     if month > last:
+        notices.append(f"{name} is not over: its figures go up to {words.day(as_of)}.")
+    elif month < last and month != select_month(volumes, as_of):
+        notices.append(f"This report is about {name}; later months are complete too.")
+    elif month < last:
+        skipped = month_range(add_months(month, 1), last)
+        held = [
+            f"{words.month_name(each)} has only "
+            f"{words.count(volumes.get(each, {}).get(kind or 'orders', 0))}"
+            f" {VOLUME_NAMES[kind or 'orders']}"
+            for each in skipped[-3:]
+        ]
+        earlier = f" (and {len(skipped) - 3} months before that no more)" if skipped[3:] else ""
         notices.append(
-            f"{words.month_name(month)} is not over: its figures go up to {words.day(as_of)}."
+            f"This report is about {name}: {words.listed(held)}{earlier}; "
+            f"a comparison needs at least {ENOUGH}."
         )
-    elif max(volumes.get(month, {}).values(), default=0) < ENOUGH:
+    if max(volumes.get(month, {}).values(), default=0) < ENOUGH:
         notices.append(
-            f"{words.month_name(month)} has fewer than {ENOUGH} orders and fewer than {ENOUGH} "
-            "survey answers: expect wide intervals."
+            f"{name} has fewer than {ENOUGH} orders and fewer than {ENOUGH} survey answers: "
+            "expect wide intervals."
         )
     return notices
 
@@ -223,7 +220,7 @@ def _notices(volumes: dict[date, dict[str, float]], month: date, as_of: date) ->
 def _volume_sentences(kpis: list[Kpi], month: date, currency: str) -> list[str]:
     """How much there was of everything; no claim about chance."""
     known = {kpi.kpi_id: kpi for kpi in kpis if month in kpi.readings}
-    since = words.month_name(add_months(month, -1))
+    since = f" on {words.month_name(add_months(month, -1))}"
     sentences = []
     for kpi_id, opening, noun in (
         ("orders", "Customers placed", " orders"),
@@ -236,7 +233,10 @@ def _volume_sentences(kpis: list[Kpi], month: date, currency: str) -> list[str]:
         change = known[kpi_id].change(month)
         value = known[kpi_id].readings[month].value
         amount = words.compact(value) if kpi_id == "revenue" else words.count(value)
-        compared = f", {words.up_or_down(change.ratio, since)}" if change and change.ratio else ""
+        compared = ""
+        if change and change.ratio:
+            # The month it is compared with is named once.
+            compared, since = f", {words.up_or_down(change.ratio)}{since}", ""
         sentences.append(f"{opening} {amount}{noun}{compared}.")
     return sentences
 
@@ -246,54 +246,55 @@ def _verdict(kpi: Kpi, difference: float) -> str:
     return "better" if way > 0 else "worse" if way < 0 else "neutral"
 
 
+def _decimals(kpi: Kpi, month: date) -> int:
+    """Of the percentages of a KPI, the same for this month and the last."""
+    shown = [kpi.readings[each] for each in (month, add_months(month, -1)) if each in kpi.readings]
+    return words.share_decimals(*(reading.value for reading in shown)) if shown else 1
+
+
+def _two_months(kpi: Kpi, month: date, currency: str) -> dict[str, str]:
+    decimals = _decimals(kpi, month)
+    return {
+        name: words.figure(kpi.readings[each].value, kpi.unit, currency, decimals)
+        if each in kpi.readings
+        else "–"
+        for name, each in (("now", month), ("before", add_months(month, -1)))
+    }
+
+
 def _clear_sentence(kpi: Kpi, month: date, currency: str) -> dict[str, str]:
     change = kpi.change(month)
     assert change is not None and change.margin is not None
-    now, before = kpi.readings[month].value, kpi.readings[add_months(month, -1)].value
-    # As many decimals as the smallest of the figures needs.
-    decimals = words.share_decimals(now) if kpi.unit == "share" else None
-    low, high = (
-        words.difference(change.difference + side * change.margin, kpi.unit, currency, decimals)
-        for side in (-1, 1)
+    low, by, high = (
+        words.difference(
+            change.difference + side * change.margin, kpi.unit, currency, _decimals(kpi, month)
+        )
+        for side in (-1, 0, 1)
     )
-    by = words.difference(change.difference, kpi.unit, currency, decimals)
-    unit = words.difference_unit(kpi.unit)
     return {
+        **_two_months(kpi, month, currency),
         "name": kpi.name,
         "verb": "rose" if change.difference > 0 else "fell",
-        "before": words.figure(before, kpi.unit, currency),
-        "now": words.figure(now, kpi.unit, currency),
-        "by": f"{by} {unit}".strip(),
+        "by": f"{by} {words.difference_unit(kpi.unit)}".strip(),
         "interval": f"{low.split(words.NBSP)[0]} to {high}",
         "verdict": _verdict(kpi, change.difference),
         "arrow": "▲" if change.difference > 0 else "▼",
     }
 
 
-def _unclear_sentence(kpi: Kpi, month: date, currency: str) -> dict[str, str]:
-    now, before = kpi.readings[month].value, kpi.readings[add_months(month, -1)].value
-    return {
-        "name": kpi.name,
-        "now": words.figure(now, kpi.unit, currency),
-        "before": words.figure(before, kpi.unit, currency),
-    }
-
-
 def _kpi_row(kpi: Kpi, month: date, recent: list[date], currency: str) -> dict[str, Any]:
     now = kpi.readings.get(month)
-    before = kpi.readings.get(add_months(month, -1))
     row: dict[str, Any] = {
+        **_two_months(kpi, month, currency),
         "name": kpi.name,
         "owner": kpi.owner_team,
-        "value": words.figure(now.value, kpi.unit, currency) if now else "–",
         "interval": None,
         "n": words.count(now.n) if now and kpi.interval else None,
-        "before": words.figure(before.value, kpi.unit, currency) if before else "–",
         "change": _change_cell(kpi, month, currency),
         "spark": None,
     }
     if now and now.low is not None and now.high is not None:
-        row["interval"] = words.bounds(now.low, now.high, kpi.unit, currency)
+        row["interval"] = words.bounds(now.low, now.high, kpi.unit, currency, _decimals(kpi, month))
     points = monthly_values(kpi, recent)
     if sum(point["n"] > 0 for point in points) > 1:
         row["spark"] = Markup(
@@ -303,7 +304,7 @@ def _kpi_row(kpi: Kpi, month: date, recent: list[date], currency: str) -> dict[s
                 kpi.interval is not None,
                 f"spark-{kpi.kpi_id}",
                 f"{kpi.name} by month, {words.month_name(recent[0])} to "
-                f"{words.month_name(month)}: {row['value']} in the last month",
+                f"{words.month_name(month)}: {row['now']} in the last month",
             )
         )
     return row
@@ -322,7 +323,11 @@ def _change_cell(kpi: Kpi, month: date, currency: str) -> dict[str, str]:
     if before not in kpi.readings:
         return {"text": f"none in {words.month_name(before)}", "detail": "", "tone": "none"}
     if kpi.kpi_id in STILL_GROWING:
-        return {"text": "still growing", "detail": "young months are not comparable", "tone": "none"}
+        return {
+            "text": "still growing",
+            "detail": "young months are not comparable",
+            "tone": "none",
+        }
     change = kpi.change(month)
     assert change is not None
     if kpi.unit in COUNTS or kpi.interval is None:
@@ -330,8 +335,7 @@ def _change_cell(kpi: Kpi, month: date, currency: str) -> dict[str, str]:
         return {"text": text, "detail": "", "tone": "count"}
     if change.margin is None:
         return {"text": "too few to compare", "detail": "", "tone": "none"}
-    now = kpi.readings[month].value
-    decimals = words.share_decimals(now) if kpi.unit == "share" else None
+    decimals = _decimals(kpi, month)
     unit = {"share": " pp", "points": " points"}.get(kpi.unit, "")
     by = words.difference(change.difference, kpi.unit, currency, decimals)
     margin = words.figure(change.margin, kpi.unit, currency, decimals).split(words.NBSP)[0]
@@ -364,7 +368,7 @@ def _money_chart(kpis: list[Kpi], month: date, currency: str) -> dict[str, Any] 
     if not series:
         return None
     first = max(min(min(readings) for readings in series.values()), add_months(month, -24))
-    points = [
+    points: list[dict[str, Any]] = [
         {
             "month": f"{each:%b %Y}",
             **{
@@ -405,6 +409,7 @@ def _score_charts(kpis: list[Kpi], month: date, currency: str) -> list[dict[str,
         drawn.append(
             {
                 "name": kpi.name,
+                "thin": any(0 < point["n"] < ENOUGH for point in points),
                 "svg": Markup(charts.trend(points, kpi.unit, f"trend-{kpi.kpi_id}", title)),
             }
         )
@@ -445,9 +450,7 @@ def _quality(marts: Marts) -> dict[str, Any]:
     people = marts.completeness()
     return {
         "sources": sources,
-        "findings": [
-            {**row, "records": words.count(row["records"])} for row in marts.findings()
-        ],
+        "findings": [{**row, "records": words.count(row["records"])} for row in marts.findings()],
         "quarantine": [
             {**row, "documents": words.count(row["documents"])}
             for row in marts.quarantine_reasons()

@@ -91,15 +91,27 @@ def month_range(first: date, last: date) -> list[date]:
     return [add_months(first, step) for step in range(months + 1)]
 
 
+def complete_months(volumes: Mapping[date, Mapping[str, float]], as_of: datetime) -> list[date]:
+    """Months that were over by then and have any record."""
+    return sorted(month for month in volumes if month < as_of.date().replace(day=1))
+
+
+def deciding_volume(volumes: Mapping[date, Mapping[str, float]], as_of: datetime) -> str | None:
+    """The kind of record of which the company has enough in most months of the last year."""
+    recent = complete_months(volumes, as_of)[-12:]
+    for kind in VOLUMES:
+        if recent and median(volumes[month].get(kind, 0) for month in recent) >= ENOUGH:
+            return kind
+    return None
+
+
 def select_month(volumes: Mapping[date, Mapping[str, float]], as_of: datetime) -> date:
-    """The last complete month with enough records of the kind the company usually has."""
-    last = add_months(as_of.date().replace(day=1), -1)
-    complete = sorted(month for month in volumes if month <= last)
-    recent = complete[-12:]
-    for measure in VOLUMES:
-        if recent and median(volumes[month].get(measure, 0) for month in recent) >= ENOUGH:
-            return max(month for month in complete if volumes[month].get(measure, 0) >= ENOUGH)
-    return complete[-1] if complete else last
+    """The last complete month with enough records of the deciding kind."""
+    complete = complete_months(volumes, as_of)
+    kind = deciding_volume(volumes, as_of)
+    if kind:
+        return max(month for month in complete if volumes[month].get(kind, 0) >= ENOUGH)
+    return complete[-1] if complete else add_months(as_of.date().replace(day=1), -1)
 
 
 class Marts:

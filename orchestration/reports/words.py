@@ -29,14 +29,16 @@ def number(value: float, decimals: int) -> str:
 
 
 def share_decimals(*shares: float) -> int:
-    """Small shares need two decimals to differ at all."""
-    return 2 if max(map(abs, shares)) < 0.02 else 1
+    """Decimals of percentages shown together: small or close ones need two to differ at all."""
+    is_close = 0 < max(shares) - min(shares) < 0.001
+    return 2 if is_close or 0 < max(map(abs, shares)) < 0.02 else 1
 
 
 def figure(value: float, unit: str, currency: str, decimals: int | None = None) -> str:
     """A KPI value with its unit, exact."""
     if unit == "share":
-        return f"{number(100 * value, decimals or share_decimals(value))}{NBSP}%"
+        shown = share_decimals(value) if decimals is None else decimals
+        return f"{number(100 * value, shown)}{NBSP}%"
     if unit == "currency":
         return f"{number(value, 2)}{NBSP}{currency}"
     if unit == "hours":
@@ -46,18 +48,17 @@ def figure(value: float, unit: str, currency: str, decimals: int | None = None) 
     return number(value, 1)
 
 
-def bounds(low: float, high: float, unit: str, currency: str) -> str:
+def bounds(low: float, high: float, unit: str, currency: str, decimals: int) -> str:
     """An interval, the unit named once."""
-    decimals = share_decimals(low, high) if unit == "share" else None
     first, last = (figure(each, unit, currency, decimals) for each in (low, high))
     return f"{first.split(NBSP)[0]} to {last}"
 
 
-def difference(value: float, unit: str, currency: str, decimals: int | None = None) -> str:
+def difference(value: float, unit: str, currency: str, decimals: int) -> str:
     """A signed difference; of shares in percentage points."""
     sign = "+" if value > 0 else ""
     if unit == "share":
-        return sign + number(100 * value, decimals or share_decimals(value))
+        return sign + number(100 * value, decimals)
     return sign + figure(value, unit, currency)
 
 
@@ -69,11 +70,9 @@ def percent_change(ratio: float) -> str:
     return f"{'+' if ratio > 1 else ''}{number(100 * (ratio - 1), 1)}{NBSP}%"
 
 
-def up_or_down(ratio: float, since: str) -> str:
+def up_or_down(ratio: float) -> str:
     size = number(abs(100 * (ratio - 1)), 1)
-    if size == "0.0":
-        return f"the same as in {since}"
-    return f"{'up' if ratio > 1 else 'down'} {size}{NBSP}% on {since}"
+    return f"{'up' if ratio > 1 else 'down'} {size}{NBSP}%" if size != "0.0" else "unchanged"
 
 
 def compact(value: float) -> str:

@@ -124,7 +124,7 @@ def test_rows_that_do_not_fit_become_documents_and_shift_no_number(read: Read) -
 
 def test_row_numbers_hold_across_blocks(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "BLOCK_BYTES", 64)
-    lines = [f"{n}" if n % 3 == 0 else f"{n},x" for n in range(1, 200)]
+    lines = [f"{n}" if n % 3 == 0 else f'{n},"x\n\ny"' for n in range(1, 200)]
     rows = read(("id,a\n" + "\n".join(lines) + "\n").encode())
     assert sorted(row["_row"] for row in rows) == list(range(1, 200))
     assert all(row["_key"] == str(row["_row"]) for row in rows if row["_row"] % 3)
