@@ -86,14 +86,14 @@ def volume() -> gx.ExpectationSuite:
                 "something_was_accepted",
                 "Of every newest load that brought documents, some were accepted.",
                 f"""{newest}{quarantined}
-                where received > 0 and accepted = 0""",
+                where received > 0 and accepted = 0 order by what""",
                 column="accepted",
             ),
             no_rows(
                 "quarantine_is_not_the_rule",
                 f"Of no newest load more than {100 * QUARANTINED_CRITICAL:g} % was quarantined.",
                 f"""{newest}{quarantined}
-                where {share} > {QUARANTINED_CRITICAL} and accepted > 0""",
+                where {share} > {QUARANTINED_CRITICAL} and accepted > 0 order by what""",
                 column="quarantined",
             ),
             no_rows(
@@ -101,7 +101,8 @@ def volume() -> gx.ExpectationSuite:
                 f"Of no newest load between {100 * QUARANTINED_WARNING:g} % and "
                 f"{100 * QUARANTINED_CRITICAL:g} % was quarantined.",
                 f"""{newest}{quarantined}
-                where {share} > {QUARANTINED_WARNING} and {share} <= {QUARANTINED_CRITICAL}""",
+                where {share} > {QUARANTINED_WARNING} and {share} <= {QUARANTINED_CRITICAL}
+                order by what""",
                 severity="warning",
                 column="quarantined",
             ),
@@ -117,7 +118,7 @@ def volume() -> gx.ExpectationSuite:
                 from compared
                 where greatest(newest, usual) >= {ENOUGH_DOCUMENTS}
                     and (newest < {SMALLEST_VOLUME} * usual or newest > {LARGEST_VOLUME} * usual)
-                order by newest / usual""",
+                order by newest / usual, what""",
                 severity="warning",
                 column="received",
                 skip=f"""{compared}
@@ -159,7 +160,7 @@ def freshness(as_of: datetime | None, stale_after_days: dict[str, float | None])
                 from limits left join sources on limits.source = sources.source
                 where newest is null
                     or date_diff('second', newest, {now}) / 86400.0 > limits.days
-                order by limits.source"""
+                order by what"""
                 if rows
                 else "select * from {batch} where false",
                 severity="warning",
@@ -322,14 +323,13 @@ def _mix(model: str, column: str) -> Any:
             source, source_table, psi, movers) as what
         from usual
         where psi > {LARGEST_PSI}
-        order by psi desc"""
+        order by psi desc, what"""
     return no_rows(
         f"{model}_{column}_mix",
         f"The mix of {name} in {_spoken(model)} is that of the loads before "
         f"(population stability index up to {LARGEST_PSI:g}).",
         query,
         severity="warning",
-        column=column,
         skip=_too_few(model),
     )
 
@@ -349,14 +349,13 @@ def _mean(model: str, column: str) -> Any:
             source, source_table, now_figure, earlier_figure) as what
         from usual
         where change > ln({LARGEST_CHANGE_OF_MEAN})
-        order by source, source_table"""
+        order by what"""
     return no_rows(
         f"{model}_{column}_mean",
         f"The mean {name} of {_spoken(model)} is that of the loads before, give or take a factor "
         f"of {LARGEST_CHANGE_OF_MEAN:g}.",
         query,
         severity="warning",
-        column=column,
         skip=_too_few(model),
     )
 
@@ -372,14 +371,13 @@ def _empty(model: str, column: str) -> Any:
             source, source_table, 100 * now_figure, 100 * earlier_figure) as what
         from usual
         where change > {LARGEST_CHANGE_OF_EMPTY}
-        order by change desc"""
+        order by change desc, what"""
     return no_rows(
         f"{model}_{column}_empty",
         f"The share of {_spoken(model)} without {name} is that of the loads before, give or take "
         f"{100 * LARGEST_CHANGE_OF_EMPTY:g} percentage points.",
         query,
         severity="warning",
-        column=column,
         skip=_too_few(model),
     )
 

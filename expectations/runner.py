@@ -112,14 +112,15 @@ def _run_check(source: Any, batch: Any, table: str, expectation: Any) -> CheckRe
     if by_query:
         count = int(details["observed_value"])
         rows = details["details"]["unexpected_rows"] or []
-        examples = [str(next(iter(row.values()))) for row in rows[:EXAMPLES]]
+        observed = _listed([str(next(iter(row.values()))) for row in rows[:EXAMPLES]], count)
     else:
         count = int(details.get("unexpected_count") or 0)
-        examples = _distinct(details.get("partial_unexpected_list") or [])
+        values = details.get("partial_unexpected_list") or [details.get("observed_value")]
+        observed = "for example " + ", ".join(sorted({_shown(value) for value in values}))
     return CheckResult(
         **_identity(expectation),
         passed=success,
-        observed=_observed(count, examples) if count else None,
+        observed=None if success else observed,
         unexpected_count=count,
     )
 
@@ -153,21 +154,13 @@ def _reason_to_skip(source: Any, table: str, expectation: Any) -> str | None:
         return None  # the check reads the same tables and will say what is wrong with them
 
 
-def _observed(count: int, examples: list[str]) -> str:
+def _listed(examples: list[str], count: int) -> str:
     more = count - len(examples)
-    text = "; ".join(examples)
-    return f"{text}; and {more:,} more" if examples and more > 0 else text
+    return "; ".join(examples) + (f"; and {more:,} more" if more > 0 else "")
 
 
-def _distinct(values: list[Any]) -> list[str]:
-    def shown(value: Any) -> str:
-        if isinstance(value, dict):
-            return ", ".join(f"{name} {shown(each)}" for name, each in value.items())
-        if isinstance(value, (tuple, list)):
-            return ", ".join(shown(each) for each in value)
-        return "(empty)" if value is None else str(value)
-
-    return list(dict.fromkeys(shown(value) for value in values))
+def _shown(value: Any) -> str:
+    return "(empty)" if value is None else str(value)
 
 
 def _error_in(info: dict[str, Any] | None) -> str | None:
@@ -188,6 +181,7 @@ def _message(error: Exception) -> str:
 def _clean(message: str) -> str:
     """Without the statement and the hints to web pages that SQLAlchemy appends."""
     message = re.split(r"\n\s*\[SQL:|\n\s*LINE \d+:|\(Background on this error", message)[0]
+    message = re.sub(r"^(DatabaseError: )?\(_duckdb\.\w+\) ", "", message)
     return " ".join(message.split())[:500]
 
 

@@ -1,5 +1,6 @@
 """The assets from lake to report, in the order in which data travels."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, redirect_stdout
 from datetime import timedelta
@@ -180,6 +181,7 @@ def _dbt_models(
                 Path(invocation.target_path) / "compiled",
                 {name: table.columns for name, table in built.items()},
             )
+            shutil.rmtree(invocation.target_path, ignore_errors=True)
         for event in events:
             if isinstance(event, dg.Output):
                 key = context.asset_key_for_output(event.output_name)

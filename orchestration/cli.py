@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 # Exit codes that a scheduler can trust.
 FAILED = 1  # nothing new was published
@@ -202,8 +202,8 @@ def _print_status(found: dict[str, Any]) -> None:
     for row in found["quarantine"]:
         console.print(
             f"[yellow]quarantined[/yellow] {row['rows']:,} in {row['origin']}:"
-            f" {row['column_name'] or 'row'} {row['reason']}"
-            f" (e.g. row {row['example_row']}, {row['example_value']!r})"
+            f" {row['column_name'] or ''} {row['reason']} (e.g. row {row['example_row']}"
+            + (f", {row['example_value']!r})" if row["example_value"] is not None else ")")
         )
     for row in found["findings"]:
         console.print(

@@ -27,6 +27,8 @@ TELEMETRY_OFF = {
 DAGSTER_YAML = """\
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   pools:
     granularity: op
@@ -103,6 +105,7 @@ class Settings:
         os.environ["CXM_CONFIG"] = str(self.config)
         os.environ["CXM_PLAN"] = str(self.plan)
         os.environ["CXM_WAREHOUSE"] = str(self.warehouse)
+        os.environ["DBT_TARGET_PATH"] = str(self.dbt_target)
         os.environ["DAGSTER_HOME"] = str(self.dagster_home)
 
 

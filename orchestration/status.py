@@ -71,7 +71,7 @@ _ACCOUNTS = """
 """
 
 _QUARANTINE = """
-    select source, source_table, origin, column_name, reason, count(*) as rows,
+    select source, source_table, origin, column_name, reason, count(distinct origin_row) as rows,
         min(origin_row) as example_row, arg_min(value, origin_row) as example_value
     from quality.quarantine group by all order by all
 """

@@ -12,7 +12,7 @@
 {% endmacro %}
 
 {#- 'Now' for every model: the time as of which the lake is read. -#}
-{% macro as_of() %}cast('{{ plan().get("as_of", "1970-01-01") }}' as timestamp){% endmacro %}
+{% macro as_of() %}cast('{{ plan().get("as_of") or "1970-01-01" }}' as timestamp){% endmacro %}
 
 {% macro reporting_currency() %}'{{ plan().get("reporting_currency", "XXX") }}'{% endmacro %}
 

@@ -60,8 +60,13 @@ limit 0
             timezone('UTC', _extracted_at) as extracted_at,
             md5(document) as document_hash,
             contains(document, '\u0000') as has_nul,
+            {% if input.timestamp_format %}
+            coalesce(strftime(try_strptime(_cursor, {{ input.timestamp_format }}), '%Y-%m-%d %H:%M:%S.%f'), _cursor) as sortable_cursor,
+            {% else %}
+            _cursor as sortable_cursor,
+            {% endif %}
             json_transform(document, '{{ json_shape(input.columns) }}') as record
-        from read_parquet([{% for f in files %}'{{ f }}'{{ ', ' if not loop.last }}{% endfor %}])
+        from read_parquet([{% for f in files %}'{{ f | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}])
     ),
 
     texts as (
@@ -130,9 +135,9 @@ limit 0
                 {% set text = '"text.' ~ name ~ '"' %}
                 {% if meta.get('derived') is none %}
                 {% for number in (fields.get(shown) or {}).get('numbers', []) %}
-                case when "raw.{{ number }}" is not null
-                        and try_cast("raw.{{ number }}" as decimal(18, 4)) is null
-                    then {{ rejection(shown, '"raw.' ~ number ~ '"', "'is not a number'") }} end,
+                {% set plain = '"raw.' ~ (number | replace('"', '""')) ~ '"' %}
+                case when {{ plain }} is not null and try_cast({{ point_number(plain, input) }} as decimal(18, 4)) is null
+                    then {{ rejection(shown, plain, "'is not a number'") }} end,
                 {% endfor %}
                 {% if is_required(column) %}
                 case when _problem is null and not _deleted and {{ text }} is null
@@ -167,7 +172,7 @@ limit 0
         {% for name in node.columns %}{{ name }}, {% endfor %}
         '{{ input.table }}' as source_table,
         _key as document_key,
-        _cursor as version_cursor,
+        sortable_cursor as version_cursor,
         _deleted as is_deleted,
         _dlt_load_id as load_id,
         _origin as origin,
@@ -179,7 +184,7 @@ limit 0
         case
             when len(complaints) = 0 and document_hash <> first_value(document_hash) over (
                 partition by _dlt_load_id, _origin, len(complaints) = 0, {{ own_key }}
-                order by {{ version_order('_cursor') }}, _row desc
+                order by {{ version_order('sortable_cursor') }}, _row desc
             )
                 then [{{ rejection(key[0], own_key, "'another row of the file has the same key'") }}]
             else complaints
@@ -224,7 +229,7 @@ limit 0
         {{ utc_timestamp(text, input.timezone, input.get('timestamp_format')) }}
     {%- elif data_type == 'date' -%}
         {%- if input.get('timestamp_format') -%}
-        cast(try_strptime({{ text }}, '{{ input.timestamp_format }}') as date)
+        cast(try_strptime({{ text }}, {{ input.timestamp_format }}) as date)
         {%- else -%}
         coalesce(try_cast({{ text }} as date), cast(try_cast({{ text }} as timestamp) as date))
         {%- endif -%}
@@ -234,7 +239,7 @@ limit 0
             when lower({{ text }}) in ('false', 'f', 'no', 'n', '0') then false
         end
     {%- else -%}
-        {%- set number = "replace(replace(" ~ text ~ ", '.', ''), ',', '.')" if input.get('decimal_comma') else text -%}
+        {%- set number = point_number(text, input) -%}
         {%- if data_type == 'bigint' -%}
         case
             when try_cast({{ number }} as double) = round(try_cast({{ number }} as double))
@@ -248,10 +253,15 @@ limit 0
     {%- endif -%}
 {%- endmacro %}
 
+{#- A number as DuckDB reads it, out of a file that may write 1.234,50. -#}
+{% macro point_number(text, input) -%}
+    {{ "replace(replace(" ~ text ~ ", '.', ''), ',', '.')" if input.get('decimal_comma') else text }}
+{%- endmacro %}
+
 {#- UTC without zone: a text that names its zone is believed, any other is the source's local time. -#}
 {% macro utc_timestamp(text, zone, format) -%}
     {%- if format -%}
-    timezone('UTC', timezone('{{ zone }}', try_strptime({{ text }}, '{{ format }}')))
+    timezone('UTC', timezone('{{ zone }}', try_strptime({{ text }}, {{ format }})))
     {%- else -%}
     case
         when regexp_matches({{ text }}, ':\d{2}(\.\d+)?\s*([zZ]|[+-]\d{2}(:?\d{2})?)$')

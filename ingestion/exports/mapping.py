@@ -119,8 +119,9 @@ class FileMapping(_Strict):
     encoding: str | None = Field(None, description="Of a CSV or NDJSON file; UTF-8 if not given.")
     delimiter: str | None = Field(None, min_length=1, max_length=1)
     decimal_comma: bool = Field(False, description="Numbers are written 1.234,50.")
-    timestamp_format: str | None = Field(
-        None, description="strptime format of dates and times that are not ISO 8601."
+    timestamp_format: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        description="strptime format, or formats tried in turn, of dates that are not ISO 8601.",
     )
     timezone: TimeZone | None = None
     currency: Currency | None = None

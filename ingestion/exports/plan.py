@@ -38,7 +38,7 @@ def build_plan(
                     "table": table,
                     "timezone": file.timezone or source_spec.timezone or spec.timezone,
                     "currency": file.currency or source_spec.currency or spec.reporting_currency,
-                    "timestamp_format": file.timestamp_format,
+                    "timestamp_format": file.timestamp_format or None,
                     "decimal_comma": file.decimal_comma,
                     "distinct": record.distinct,
                     "columns": _columns(expressions, nested=file.file_format() != "csv"),

@@ -41,8 +41,11 @@ def svg(chart: Any, key: str, title: str, *, padding: int = 4) -> str:
     assert box is not None
     inner = re.sub(r' (?:role|aria-[a-z]+|font-family)="[^"]*"', "", inner)
     inner = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{key}-", inner)
+    # Small charts stay small: text may grow by a quarter, no more.
+    widest = round(1.25 * float(box[1].split()[2]))
     return (
-        f'<svg viewBox="{box[1]}" role="img" aria-labelledby="{key}-title">'
+        f'<svg viewBox="{box[1]}" style="max-width:{widest}px" role="img" '
+        f'aria-labelledby="{key}-title">'
         f'<title id="{key}-title">{escape(title)}</title>{inner}'
     )
 

@@ -132,7 +132,7 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
         "notices": _notices(volumes, month, as_of),
         "volume_sentences": _volume_sentences(kpis, month, currency),
         "clear": [_clear_sentence(kpi, month, currency) for kpi in clear],
-        "unclear": [{"name": kpi.name, **_two_months(kpi, month, currency)} for kpi in unclear],
+        "unclear": [_unclear_sentence(kpi, month, currency) for kpi in unclear],
         "compared": len(clear) + len(unclear),
         "stages": stages,
         "charts": {
@@ -279,6 +279,14 @@ def _clear_sentence(kpi: Kpi, month: date, currency: str) -> dict[str, str]:
         "interval": f"{low.split(words.NBSP)[0]} to {high}",
         "verdict": _verdict(kpi, change.difference),
         "arrow": "▲" if change.difference > 0 else "▼",
+    }
+
+
+def _unclear_sentence(kpi: Kpi, month: date, currency: str) -> dict[str, str]:
+    return {
+        **_two_months(kpi, month, currency),
+        "name": kpi.name,
+        "detail": _change_cell(kpi, month, currency)["detail"],
     }
 
 

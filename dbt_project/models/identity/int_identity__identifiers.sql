@@ -18,6 +18,14 @@ identifiers as (
     select record_key, 'source_person_id', source || ':' || person_id
     from records where person_id is not null
     union all
+    select record_key, 'visitor', source || ':' || anonymous_id
+    from records where anonymous_id is not null
+    union all
+    -- who was logged in on a device: one person, it is theirs; two, it is shared and ties nobody
+    select distinct person_record_key, 'visitor', source || ':' || anonymous_id
+    from {{ ref('web_events') }}
+    where person_record_key is not null and anonymous_id is not null
+    union all
     select record_key, 'email', {{ normal_email('email') }} from records where email is not null
     union all
     select records.record_key, 'phone', phones.e164

@@ -47,7 +47,7 @@ cohort_sizes as (
 months as (
     select distinct month_start
     from {{ ref('dim_dates') }}
-    where month_start + interval 1 month <= cast({{ as_of() }} as date)
+    where month_start + interval 1 month <= {{ reporting_date(as_of()) }}
 ),
 
 active as (

@@ -201,10 +201,11 @@ final as (
             when is_anonymous then 'visitor'
             else 'contact'
         end as lifecycle,
-        date_diff('day', last_ordered_at, {{ as_of() }}) as days_since_last_order,
+        date_diff('day', {{ reporting_date('last_ordered_at') }}, {{ reporting_date(as_of()) }}) as days_since_last_order,
         {% set parts = ['full_name', 'email', 'phone', 'street', 'postal_code', 'city', 'country', 'birth_date', 'language', 'has_email_consent'] %}
         ({% for part in parts %}({{ part }} is not null)::int{{ ' + ' if not loop.last }}{% endfor %}) / {{ parts | length }}.0 as completeness,
-        {{ as_of() }} as as_of
+        {{ as_of() }} as as_of,
+        {{ reporting_date(as_of()) }} as as_of_on
     from joined
 )
 

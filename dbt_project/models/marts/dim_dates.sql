@@ -1,8 +1,8 @@
 {#- From the first to the last day on which anything happened. -#}
 with bounds as (
     select
-        coalesce(min({{ reporting_date('occurred_at') }}), cast({{ as_of() }} as date)) as first_day,
-        greatest(max({{ reporting_date('occurred_at') }}), cast({{ as_of() }} as date)) as last_day
+        coalesce(min({{ reporting_date('occurred_at') }}), {{ reporting_date(as_of()) }}) as first_day,
+        greatest(max({{ reporting_date('occurred_at') }}), {{ reporting_date(as_of()) }}) as last_day
     from {{ ref('int_journey__touches') }}
 ),
 
