@@ -1,1 +1,1 @@
-"""When things happen: Dagster, the gates, publishing, reports and the `cxm` command. No business logic."""
+"""When things happen: Dagster, gates, publishing, reports and `cxm`. No business logic."""

@@ -13,6 +13,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 from ingestion.errors import CxmError
 from ingestion.exports.mapping import LoadedMapping, load_mapping
 from orchestration import progress
+from orchestration.gates import Layer
 from orchestration.lineage import column_lineage
 from orchestration.manifest import dbt_project
 from orchestration.publish import DATABASE_NAME, current_publication, publications, publish
@@ -54,9 +55,7 @@ def lake_key(mapping: LoadedMapping, source: str, table: str) -> dg.AssetKey:
     return dg.AssetKey(["lake", mapping.spec.dataset(source), table])
 
 
-def _source_assets(
-    settings: Settings, mapping: LoadedMapping, source: str
-) -> dg.AssetsDefinition:
+def _source_assets(settings: Settings, mapping: LoadedMapping, source: str) -> dg.AssetsDefinition:
     source_spec = mapping.spec.sources[source]
     stale = source_spec.stale_after_days
     specs = [
@@ -108,7 +107,10 @@ def _source_assets(
             check_name=f"{source}_loaded",
             passed=attempt.error is None,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"error": attempt.error or "none", "notes": "\n".join(attempt.notes) or "none"},
+            metadata={
+                "error": attempt.error or "none",
+                "notes": "\n".join(attempt.notes) or "none",
+            },
         )
 
     return load
@@ -169,7 +171,9 @@ def _dbt_models(
         ):
             # events are kept back until dbt has let go of the file and rows can be counted
             with (
-                closing(progress.DbtOutput(settings.home / "dbt" / "logs" / "console.log")) as output,
+                closing(
+                    progress.DbtOutput(settings.home / "dbt" / "logs" / "console.log")
+                ) as output,
                 redirect_stdout(output),
             ):
                 invocation = dbt.cli(command, context=context)
@@ -227,10 +231,11 @@ def _gates(settings: Settings) -> dg.AssetChecksDefinition:
             exclusive(settings.state / "warehouse.lock", "the warehouse"),
         ):
             outcome = run_gates(settings, load_mapping(settings.config), context.run.run_id)
-        for layer, key, check in (
+        gates: list[tuple[Layer, dg.AssetKey, str]] = [
             ("landed", landed, "landed_data"),
             ("marts", customer_360, "marts"),
-        ):
+        ]
+        for layer, key, check in gates:
             failures = outcome.failures(layer)
             yield dg.AssetCheckResult(
                 asset_key=key,
@@ -268,9 +273,7 @@ def _identity_registry(settings: Settings, marts: Sequence[dg.AssetKey]) -> dg.A
     return identity_registry
 
 
-def _published_marts(
-    settings: Settings, marts: Sequence[dg.AssetKey]
-) -> dg.AssetsDefinition:
+def _published_marts(settings: Settings, marts: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     @dg.asset(
         key=PUBLISHED,
         deps=[REGISTRY, *marts],
@@ -325,10 +328,10 @@ def _monthly_report(settings: Settings) -> dg.AssetsDefinition:
         target = folder / "monthly.html"
         spec = load_mapping(settings.config).spec
         with progress.step("writing the report"):
-            build_report(
+            info = build_report(
                 settings.published / "current" / DATABASE_NAME,
                 target,
-                title=spec.name,
+                title=f"What {spec.name} looks like to its customers",
                 currency=spec.reporting_currency,
                 published_version=current.version,
             )
@@ -336,7 +339,13 @@ def _monthly_report(settings: Settings) -> dg.AssetsDefinition:
         draft.unlink(missing_ok=True)
         draft.symlink_to(target.relative_to(settings.reports))
         draft.replace(latest)
-        return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(target))})
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(target)),
+                "month": str(info.month or "none"),
+                "changed": ", ".join(info.changed) or "none",
+                "not computable": ", ".join(info.missing) or "none",
+            }
+        )
 
     return monthly_report
-

@@ -227,5 +227,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-

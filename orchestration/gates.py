@@ -42,14 +42,15 @@ def run_gates(settings: Settings, mapping: LoadedMapping, run_id: str) -> GateOu
 
     plan = read_plan(settings)
     as_of = datetime.fromisoformat(plan["as_of"])
-    results: dict[Layer, list[SuiteResult]] = {
+    layers: tuple[Layer, ...] = ("landed", "marts")
+    results = {
         layer: validate(
             settings.warehouse,
             layer,
             as_of=as_of,
             stale_after_days=plan["stale_after_days"],
         )
-        for layer in ("landed", "marts")
+        for layer in layers
     }
     page = settings.reports / "validation" / f"{run_id}.html"
     page.parent.mkdir(parents=True, exist_ok=True)

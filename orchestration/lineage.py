@@ -5,7 +5,6 @@ The adapter's own way asks the database from Dagster's process; this needs no co
 
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def column_lineage(
     memory: dict[str, Columns] = json.loads(memory_path.read_text()) if memory_path.exists() else {}
     found: dict[tuple[str, str], dg.TableColumnLineage] = {}
     used: dict[str, Columns] = {}
-    schema = {"warehouse": _nested(columns)}
+    schema: dict[str, object] = {"warehouse": _nested(columns)}
     for layer in LAYERS:
         for path in sorted(compiled.glob(f"**/models/{layer}/*.sql")):
             sql = path.read_text()
@@ -53,11 +52,11 @@ def column_lineage(
                 found[layer, path.stem] = _as_dagster(memory[digest])
     draft = memory_path.with_suffix(".tmp")
     draft.write_text(json.dumps(used))
-    os.replace(draft, memory_path)
+    draft.replace(memory_path)
     return found
 
 
-def _trace(sql: str, schema: dict[str, dict[str, dict[str, dict[str, str]]]]) -> Columns:
+def _trace(sql: str, schema: dict[str, object]) -> Columns:
     try:
         tree = qualify(
             sqlglot.parse_one(sql, read="duckdb"), dialect="duckdb", schema=schema,

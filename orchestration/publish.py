@@ -1,4 +1,4 @@
-"""Publishing: write a new version, audit it, swap one link. Readers never wait and never see half."""
+"""Publishing: write a new version, audit it, swap one link. Readers never see half of one."""
 
 import json
 import os
@@ -28,7 +28,13 @@ class Publication:
 
 
 def publish(
-    warehouse: Path, published: Path, *, fingerprint: str, as_of: str | None, at: datetime, keep: int
+    warehouse: Path,
+    published: Path,
+    *,
+    fingerprint: str,
+    as_of: str | None,
+    at: datetime,
+    keep: int,
 ) -> Publication:
     """Copy the marts into a new version and make it the current one.
 
@@ -48,7 +54,7 @@ def publish(
         publication = Publication(version, fingerprint, as_of, at.isoformat(), rows)
         (draft / "manifest.json").write_text(json.dumps(asdict(publication), indent=1))
         _sync(draft)
-        os.replace(draft, versions / version)
+        draft.replace(versions / version)
         _point_to(published, version)
     except (duckdb.Error, OSError) as error:
         shutil.rmtree(draft, ignore_errors=True)
@@ -149,11 +155,11 @@ def _point_to(published: Path, version: str) -> None:
     link, draft = published / "current", published / ".current-draft"
     draft.unlink(missing_ok=True)
     draft.symlink_to(Path("versions") / version, target_is_directory=True)
-    os.replace(draft, link)
+    draft.replace(link)
 
 
 def _retire(published: Path, keep: int) -> None:
-    current = os.readlink(published / "current").rsplit("/", 1)[-1]
+    current = (published / "current").readlink().name
     for publication in publications(published)[:-keep]:
         if publication.version != current:
             shutil.rmtree(published / "versions" / publication.version, ignore_errors=True)

@@ -4,6 +4,8 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.markup import escape
+
 from orchestration import progress
 from orchestration.settings import Settings, exclusive
 
@@ -31,8 +33,8 @@ class Outcome:
         }
 
     def lines(self) -> list[str]:
-        lines = [f"[red]{source}: {error}[/red]" for source, error in self.failed_sources.items()]
-        lines += [f"[red]{error}[/red]" for error in self.errors]
+        failed = [f"{source}: {error}" for source, error in self.failed_sources.items()]
+        lines = [f"[red]{escape(error)}[/red]" for error in [*failed, *self.errors]]
         if self.succeeded and self.settings is not None:
             what = "published" if self.published_new else "up to date, nothing new to publish:"
             lines += [

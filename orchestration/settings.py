@@ -49,7 +49,7 @@ class Settings:
 
     @classmethod
     def from_env(cls) -> "Settings":
-        """`CXM_HOME` (./data), `CXM_CONFIG`, `CXM_LAKE_URL` (<home>/lake), `CXM_KEEP_VERSIONS` (5)."""
+        """`CXM_HOME`, `CXM_CONFIG`, `CXM_LAKE_URL`, `CXM_KEEP_VERSIONS`, or their defaults."""
         home = Path(os.environ.get("CXM_HOME") or PROJECT_ROOT / "data").resolve()
         keep = os.environ.get("CXM_KEEP_VERSIONS") or "5"
         if not keep.isdigit() or int(keep) < 1:

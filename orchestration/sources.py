@@ -1,10 +1,11 @@
 """Loading one source for the scheduler, and remembering how the last attempt went."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from rich.markup import escape
 
 from ingestion.errors import CxmError
 from ingestion.exports.mapping import LoadedMapping
@@ -34,14 +35,16 @@ def load_source(settings: Settings, mapping: LoadedMapping, source: str, at: dat
             lake=settings.lake,
             state_dir=settings.state / "loads",
             now=at,
-            on_file=lambda name, rows: progress.say(f"  {source}: {name}, {rows:,} records"),
+            on_file=lambda name, rows: progress.say(
+                f"  {source}: {escape(name)}, {rows:,} records"
+            ),
         )
         attempt = Attempt(
             source, at.isoformat(), None, load.result.load_id, load.result.documents, load.notes
         )
     except Exception as error:
         attempt = Attempt(source, at.isoformat(), _plain(error))
-        progress.say(f"[red]  {source}: {attempt.error}[/red]")
+        progress.say(f"[red]  {source}: {escape(str(attempt.error))}[/red]")
     _remember(settings, mapping, attempt)
     return attempt
 
@@ -66,7 +69,7 @@ def _remember(settings: Settings, mapping: LoadedMapping, attempt: Attempt) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps(asdict(attempt), indent=1))
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def _attempt_path(settings: Settings, mapping: LoadedMapping, source: str) -> Path:

@@ -60,7 +60,9 @@ def read_status(settings: Settings) -> dict[str, Any]:
         "quarantine": quarantine,
         "findings": findings,
         "failed_checks": _failed_checks(settings.dagster_home),
-        "alerts": _alerts(settings.home / "alerts.jsonl", since=kept[-1].published_at if kept else ""),
+        "alerts": _alerts(
+            settings.home / "alerts.jsonl", since=kept[-1].published_at if kept else ""
+        ),
     }
 
 
@@ -73,7 +75,7 @@ _ACCOUNTS = """
 _QUARANTINE = """
     select source, source_table, origin, column_name, reason, count(distinct origin_row) as rows,
         min(origin_row) as example_row, arg_min(value, origin_row) as example_value
-    from quality.quarantine group by all order by all
+    from quality.quarantine where is_open group by all order by all
 """
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ def write_plan(settings: Settings, mapping: LoadedMapping) -> tuple[dict[str, An
     settings.plan.parent.mkdir(parents=True, exist_ok=True)
     draft = settings.plan.with_suffix(".tmp")
     draft.write_text(json.dumps(plan, indent=1))
-    os.replace(draft, settings.plan)
+    draft.replace(settings.plan)
     code = _hash_files(DBT_PROJECT_DIR, PROJECT_ROOT / "expectations")
     staging = _hash_files(
         DBT_PROJECT_DIR / "macros",
@@ -76,8 +75,7 @@ def record_build(warehouse: Path, fingerprint: Fingerprint, as_of: str) -> None:
     """Note in the warehouse what it was built from."""
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute(
-            f"create or replace table {BUILD_TABLE} as"
-            " select ? as staging, ? as build, ? as as_of",
+            f"create or replace table {BUILD_TABLE} as select ? as staging, ? as build, ? as as_of",
             [fingerprint.staging, fingerprint.build, as_of],
         )
 

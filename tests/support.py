@@ -43,7 +43,8 @@ class Home:
         )
         if check and done.returncode != 0:
             raise AssertionError(
-                f"cxm {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+                f"cxm {' '.join(arguments)} ended with {done.returncode}:\n"
+                f"{done.stdout}{done.stderr}"
             )
         return done
 
@@ -85,7 +86,8 @@ def table_hashes(database: Path, schema: str = "marts") -> dict[str, str]:
         hashes = {}
         for (table,) in tables:
             row = connection.execute(
-                f"select count(*) || '-' || coalesce(sum(hash(t)::hugeint), 0) from {schema}.{table} t"
+                f"select count(*) || '-' || coalesce(sum(hash(t)::hugeint), 0)"
+                f" from {schema}.{table} t"
             ).fetchone()
             assert row
             hashes[table] = row[0]

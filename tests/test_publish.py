@@ -24,7 +24,8 @@ def make_warehouse(path: Path, version: int, rows: int = 10) -> Path:
         connection.execute("create schema marts; create schema quality")
         for table in ("customer_360", "fct_orders"):
             connection.execute(
-                f"create table marts.{table} as select {version} as build, i from range({rows}) t(i)"
+                f"create table marts.{table} as"
+                f" select {version} as build, i from range({rows}) t(i)"
             )
         connection.execute("create table quality.findings as select 1 as records")
     return path

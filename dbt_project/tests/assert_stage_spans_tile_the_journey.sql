@@ -8,5 +8,6 @@ with spans as (
 )
 
 select * from spans
-where (span_number > 1 and previous_exited_at is distinct from entered_at)
+where
+    (span_number > 1 and previous_exited_at is distinct from entered_at)
     or is_open <> (span_number = last_number)

@@ -40,7 +40,9 @@ def svg(chart: Any, key: str, title: str, *, padding: int = 4) -> str:
     box = re.search(r'viewBox="([^"]+)"', opening)
     assert box is not None
     inner = re.sub(r' (?:role|aria-[a-z]+|font-family)="[^"]*"', "", inner)
-    inner = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{key}-", inner)
+    # The drawer counts its ids through the life of the process: name them anew per chart.
+    for number, drawn_id in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', inner))):
+        inner = re.sub(rf'(id="|#){re.escape(drawn_id)}(?=["\)])', rf"\g<1>{key}-{number}", inner)
     # Small charts stay small: text may grow by a quarter, no more.
     widest = round(1.25 * float(box[1].split()[2]))
     return (

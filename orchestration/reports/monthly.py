@@ -103,8 +103,8 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
             "missing": missing,
             "info": {"month": None, "missing": tuple(missing)},
         }
-    volumes = marts.volumes()
-    month = month.replace(day=1) if month else select_month(volumes, as_of)
+    volumes, today = marts.volumes(), marts.today()
+    month = month.replace(day=1) if month else select_month(volumes, today)
     before = add_months(month, -1)
     kpis, missing = marts.kpis(month)
     clear, unclear = _compared(kpis, month)
@@ -129,7 +129,7 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
         "as_of_day": words.day(as_of),
         "month": words.month_name(month),
         "before": words.month_name(before),
-        "notices": _notices(volumes, month, as_of),
+        "notices": _notices(volumes, month, today),
         "volume_sentences": _volume_sentences(kpis, month, currency),
         "clear": [_clear_sentence(kpi, month, currency) for kpi in clear],
         "unclear": [_unclear_sentence(kpi, month, currency) for kpi in unclear],
@@ -187,14 +187,14 @@ def _compared(kpis: list[Kpi], month: date) -> tuple[list[Kpi], list[Kpi]]:
     return [kpi for _, _, kpi in sorted(clear, key=lambda each: each[:2])], unclear
 
 
-def _notices(volumes: Volumes, month: date, as_of: datetime) -> list[str]:
+def _notices(volumes: Volumes, month: date, today: date) -> list[str]:
     """Why this month, where a reader would expect another one or firmer figures."""
-    name, last = words.month_name(month), add_months(as_of.date().replace(day=1), -1)
-    kind = deciding_volume(volumes, as_of)
+    name, last = words.month_name(month), add_months(today.replace(day=1), -1)
+    kind = deciding_volume(volumes, today)
     notices = []
     if month > last:
-        notices.append(f"{name} is not over: its figures go up to {words.day(as_of)}.")
-    elif month < last and month != select_month(volumes, as_of):
+        notices.append(f"{name} is not over: its figures go up to {words.day(today)}.")
+    elif month < last and month != select_month(volumes, today):
         notices.append(f"This report is about {name}; later months are complete too.")
     elif month < last:
         skipped = month_range(add_months(month, 1), last)

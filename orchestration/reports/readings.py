@@ -91,27 +91,27 @@ def month_range(first: date, last: date) -> list[date]:
     return [add_months(first, step) for step in range(months + 1)]
 
 
-def complete_months(volumes: Mapping[date, Mapping[str, float]], as_of: datetime) -> list[date]:
+def complete_months(volumes: Mapping[date, Mapping[str, float]], today: date) -> list[date]:
     """Months that were over by then and have any record."""
-    return sorted(month for month in volumes if month < as_of.date().replace(day=1))
+    return sorted(month for month in volumes if month < today.replace(day=1))
 
 
-def deciding_volume(volumes: Mapping[date, Mapping[str, float]], as_of: datetime) -> str | None:
+def deciding_volume(volumes: Mapping[date, Mapping[str, float]], today: date) -> str | None:
     """The kind of record of which the company has enough in most months of the last year."""
-    recent = complete_months(volumes, as_of)[-12:]
+    recent = complete_months(volumes, today)[-12:]
     for kind in VOLUMES:
         if recent and median(volumes[month].get(kind, 0) for month in recent) >= ENOUGH:
             return kind
     return None
 
 
-def select_month(volumes: Mapping[date, Mapping[str, float]], as_of: datetime) -> date:
+def select_month(volumes: Mapping[date, Mapping[str, float]], today: date) -> date:
     """The last complete month with enough records of the deciding kind."""
-    complete = complete_months(volumes, as_of)
-    kind = deciding_volume(volumes, as_of)
+    complete = complete_months(volumes, today)
+    kind = deciding_volume(volumes, today)
     if kind:
         return max(month for month in complete if volumes[month].get(kind, 0) >= ENOUGH)
-    return complete[-1] if complete else add_months(as_of.date().replace(day=1), -1)
+    return complete[-1] if complete else add_months(today.replace(day=1), -1)
 
 
 class Marts:
@@ -127,6 +127,11 @@ class Marts:
 
     def as_of(self) -> datetime | None:
         return self.rows("select max(as_of) as as_of from marts.customer_360")[0]["as_of"]
+
+    def today(self) -> date:
+        """The day of `as_of` on the company's own calendar, which says which months are over."""
+        day = "coalesce(max(as_of_on), cast(max(as_of) as date))"
+        return self.rows(f"select {day} as today from marts.customer_360")[0]["today"]
 
     def volumes(self) -> dict[date, dict[str, float]]:
         """Orders and answers of every month that has any."""

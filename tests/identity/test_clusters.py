@@ -25,9 +25,7 @@ def table(edges: list[Edge]) -> pa.Table:
 
 def clusters(edges: list[Edge], max_cluster_size: int = 1000) -> dict[str, str]:
     found = cluster_records(table(edges), max_cluster_size)
-    return dict(
-        zip(found["record_key"].to_pylist(), found["cluster_key"].to_pylist(), strict=True)
-    )
+    return dict(zip(found["record_key"].to_pylist(), found["cluster_key"].to_pylist(), strict=True))
 
 
 def naive_clusters(edges: list[Edge]) -> dict[str, str]:

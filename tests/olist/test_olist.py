@@ -58,7 +58,10 @@ def test_orders_by_status(olist: Home) -> None:
 
 
 def test_late_deliveries(olist: Home) -> None:
-    assert (kpi(olist, "late_delivery_rate", "numerator"), kpi(olist, "late_delivery_rate", "n")) == (
+    assert (
+        kpi(olist, "late_delivery_rate", "numerator"),
+        kpi(olist, "late_delivery_rate", "n"),
+    ) == (
         7_826,
         96_470,
     )
@@ -110,7 +113,9 @@ def test_the_journey_runs_from_lead_and_order_to_review(olist: Home) -> None:
     assert actions["order_delivered"] == 99_441 - 2_965  # so many have no delivery date
     answered = "select count(*) from marts.fct_survey_responses where responded_at is not null"
     assert actions["survey_answered"] == olist.one(answered)
-    stages = {s for (s,) in olist.query("select distinct journey_stage from marts.fct_interactions")}
+    stages = {
+        s for (s,) in olist.query("select distinct journey_stage from marts.fct_interactions")
+    }
     assert stages == {"awareness", "decision", "service", "loyalty"}
 
 
@@ -124,11 +129,10 @@ def test_every_record_has_one_customer(olist: Home) -> None:
 def test_nothing_was_lost(olist: Home) -> None:
     assert olist.query(
         "select source, sum(received), sum(accepted), sum(quarantined) from quality.load_accounts"
-        " where model not in ('person_records', 'opportunities') or source = 'shop' group by 1 order by 1"
+        " where model not in ('person_records', 'opportunities') or source = 'shop'"
+        " group by 1 order by 1"
     ) == [("crm", 842, 842, 0), ("shop", 550_759, 550_759, 0)]
-    undated = olist.one(
-        "select records from quality.findings where finding = 'no_answer_time'"
-    )
+    undated = olist.one("select records from quality.findings where finding = 'no_answer_time'")
     assert undated == olist.one(
         "select count(*) from marts.fct_survey_responses where responded_at is null"
     )

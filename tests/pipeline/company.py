@@ -181,9 +181,7 @@ def order(
 def _orders() -> list[Row]:
     buyers = [f"C{n}" for n in (10, 11, 30, 31, 40, 50, 51, 52, 53, 54)]
     statuses = ("delivered", "delivered", "delivered", "storno", "shipped")
-    return [
-        order(n, buyers[n % len(buyers)], status=statuses[n % 7 % 5]) for n in range(1, 61)
-    ]
+    return [order(n, buyers[n % len(buyers)], status=statuses[n % 7 % 5]) for n in range(1, 61)]
 
 
 def _batches() -> list[Batch]:
@@ -203,7 +201,10 @@ def _batches() -> list[Batch]:
     contacts: list[list[Row]] = [
         [],
         [],
-        [["K1", "ann+news@fjord.no", "", "NO", ""], ["K2", "Bea@Fjord.no", "+49 30 901820", "", ""]],
+        [
+            ["K1", "ann+news@fjord.no", "", "NO", ""],
+            ["K2", "Bea@Fjord.no", "+49 30 901820", "", ""],
+        ],
         [["K5", "other@mail.no", "", "NO", "C40"]],
     ]
     orders = _orders()
@@ -218,7 +219,7 @@ def _batches() -> list[Batch]:
     ]
     batches: list[Batch] = []
     for index in range(4):
-        numbers = range(1 + index * 16, 1 + (index + 1) * 16)
+        numbers = range(1 + index * 15, 1 + (index + 1) * 15)
         batch: Batch = {
             "shop/customers": people[index],
             "shop/orders": placed[index],

@@ -167,6 +167,44 @@ def test_the_same_input_gives_the_same_bytes(company, tmp_path, report):
     assert target.read_text(encoding="utf-8") == report[1]
 
 
+def test_the_same_process_gives_the_same_bytes(company, tmp_path):
+    pages = {build(company, tmp_path / name)[1] for name in ("one", "two", "three")}
+    assert len(pages) == 1
+
+
+def test_low_is_the_lowest_third_of_the_scale_and_every_detractor(tmp_path):
+    answers = [
+        ("csat", 2, 1, 5, None, "low csat"),
+        ("csat", 3, 1, 5, None, "middling csat"),
+        ("ces", 3, 1, 7, None, "low ces"),
+        ("ces", 4, 1, 7, None, "middling ces"),
+        ("nps", 6, 0, 10, "detractor", "low nps"),
+        ("nps", 7, 0, 10, "passive", "middling nps"),
+    ]
+    tables = small_company()
+    tables["marts.fct_survey_responses"] = [
+        {
+            "response_key": comment,
+            "source": "survey",
+            "kind": kind,
+            "score": score,
+            "scale_min": lowest,
+            "scale_max": highest,
+            "nps_group": group,
+            "comment": comment,
+            "responded_on": date(2024, 8, 31),
+        }
+        for kind, score, lowest, highest, group, comment in answers
+    ]
+    shown = Page(build(write(tmp_path / "cxm.duckdb", tables), tmp_path)[1]).text
+    assert [kind for kind in ("csat", "ces", "nps") if f"low {kind}" in shown] == [
+        "csat",
+        "ces",
+        "nps",
+    ]
+    assert "middling" not in shown
+
+
 def test_only_the_page_is_left_behind(company, tmp_path):
     info, html = build(company, tmp_path)
     assert [path.name for path in info.path.parent.iterdir()] == ["report.html"]

@@ -1,11 +1,14 @@
-from datetime import date, datetime
+from datetime import date
+from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.reports.readings import (
     Kpi,
+    Marts,
     Reading,
     add_months,
     compare,
@@ -16,7 +19,7 @@ from orchestration.reports.readings import (
 from tests.reports.published import csat, nps
 
 JULY, AUGUST, SEPTEMBER = date(2024, 7, 1), date(2024, 8, 1), date(2024, 9, 1)
-AS_OF = datetime(2024, 10, 10, 6)
+TODAY = date(2024, 10, 10)
 
 
 def reading(row: dict) -> Reading:
@@ -93,41 +96,41 @@ def of(kind: str, *numbers: float) -> dict[date, dict[str, float]]:
 
 
 def test_the_last_complete_month_is_taken_when_it_has_enough():
-    assert select_month(of("orders", 50, 50, 30), AS_OF) == SEPTEMBER
+    assert select_month(of("orders", 50, 50, 30), TODAY) == SEPTEMBER
 
 
 def test_a_month_with_too_few_orders_is_passed_over_whatever_was_answered():
     volumes = of("orders", 6292, 6512, 16)
     volumes[SEPTEMBER]["survey_responses"] = 630
-    assert deciding_volume(volumes, AS_OF) == "orders"
-    assert select_month(volumes, AS_OF) == AUGUST
+    assert deciding_volume(volumes, TODAY) == "orders"
+    assert select_month(volumes, TODAY) == AUGUST
 
 
 def test_answers_decide_where_orders_are_always_few():
     volumes = of("survey_responses", 40, 40, 40)
     for month in volumes:
         volumes[month]["orders"] = 3
-    assert select_month(volumes, AS_OF) == SEPTEMBER
+    assert select_month(volumes, TODAY) == SEPTEMBER
 
 
 def test_a_survey_that_ended_does_not_hold_the_report_back():
     volumes = of("orders", 50, 50, 50)
     volumes[JULY]["survey_responses"] = 50
-    assert select_month(volumes, AS_OF) == SEPTEMBER
+    assert select_month(volumes, TODAY) == SEPTEMBER
 
 
 def test_the_running_month_is_not_complete():
     volumes = of("orders", 50, 50, 50) | {date(2024, 10, 1): {"orders": 500}}
-    assert select_month(volumes, AS_OF) == SEPTEMBER
-    assert select_month(volumes, datetime(2024, 11, 1)) == date(2024, 10, 1)
+    assert select_month(volumes, TODAY) == SEPTEMBER
+    assert select_month(volumes, date(2024, 11, 1)) == date(2024, 10, 1)
 
 
 def test_a_company_that_is_small_gets_its_last_month_with_anything():
-    assert select_month(of("orders", 4, 5, 0), AS_OF) == AUGUST
+    assert select_month(of("orders", 4, 5, 0), TODAY) == AUGUST
 
 
 def test_without_any_record_it_is_the_last_complete_month():
-    assert select_month({}, datetime(2024, 1, 1)) == date(2023, 12, 1)
+    assert select_month({}, date(2024, 1, 1)) == date(2023, 12, 1)
 
 
 @given(st.dates(date(1990, 1, 1), date(2090, 1, 1)), st.integers(0, 100))
@@ -137,3 +140,16 @@ def test_a_range_of_months_has_no_gap(day, months):
     found = month_range(first, last)
     assert (found[0], found[-1], len(set(found))) == (first, last, months + 1)
     assert add_months(last, -months) == first
+
+
+def test_a_month_is_over_when_the_company_s_own_calendar_says_so(tmp_path: Path) -> None:
+    """Midnight in Berlin is still the day before in UTC."""
+    with duckdb.connect(str(tmp_path / "marts.duckdb")) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.customer_360 as select timestamp '2024-09-30 22:00:00' as as_of,"
+            " date '2024-10-01' as as_of_on"
+        )
+        today = Marts(connection).today()
+    assert today == date(2024, 10, 1)
+    assert select_month(of("orders", 50, 50), today) == SEPTEMBER

@@ -37,7 +37,7 @@ kept as (
     ) = 1
 ),
 
-{#- a record whose id went elsewhere may found a new customer: the count keeps the ids apart -#}
+-- a record whose id went elsewhere may found a new customer: the count keeps the ids apart
 minted_before as (
     select minted_from, count(distinct customer_id) as ids
     from {{ ref('int_identity__registry') }}

@@ -40,14 +40,15 @@ blocked as (
         select distinct identifier_type, identifier_value from identifiers
     ) as identifiers
     inner join {{ ref('identity_blocked_values') }} as patterns
-        on identifiers.identifier_type = patterns.identifier_type
-        and regexp_matches(
-            case
-                when identifiers.identifier_type = 'source_person_id'
-                    then substr(identifiers.identifier_value, strpos(identifiers.identifier_value, ':') + 1)
-                else identifiers.identifier_value
-            end, patterns.pattern
-        )
+        on
+            identifiers.identifier_type = patterns.identifier_type
+            and regexp_matches(
+                case
+                    when identifiers.identifier_type = 'source_person_id'
+                        then substr(identifiers.identifier_value, strpos(identifiers.identifier_value, ':') + 1)
+                    else identifiers.identifier_value
+                end, patterns.pattern
+            )
 ),
 
 spread as (
@@ -64,17 +65,21 @@ select
     spread.records as sharing_records,
     coalesce(
         min(blocked.reason),
-        case when min(spread.records) > min(types.max_records)
-            then 'shared by more than ' || min(types.max_records) || ' records' end
+        case
+            when min(spread.records) > min(types.max_records)
+                then 'shared by more than ' || min(types.max_records) || ' records'
+        end
     ) as blocked_by
 from identifiers
 inner join {{ ref('identity_identifier_types') }} as types
     on identifiers.identifier_type = types.identifier_type
 inner join spread
-    on identifiers.identifier_type = spread.identifier_type
-    and identifiers.identifier_value = spread.identifier_value
+    on
+        identifiers.identifier_type = spread.identifier_type
+        and identifiers.identifier_value = spread.identifier_value
 left join blocked
-    on identifiers.identifier_type = blocked.identifier_type
-    and identifiers.identifier_value = blocked.identifier_value
+    on
+        identifiers.identifier_type = blocked.identifier_type
+        and identifiers.identifier_value = blocked.identifier_value
 where identifiers.identifier_value is not null
 group by all

@@ -43,7 +43,8 @@ inferred as (
         min(email) filter (where record_key like '%:mailto:%') as email,
         min(anonymous_id) filter (where record_key like '%:visitor:%') as anonymous_id
     from mentioned
-    where record_key is not null
+    where
+        record_key is not null
         and record_key not in (select record_key from recorded)
     group by record_key
 )

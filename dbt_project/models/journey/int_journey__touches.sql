@@ -1,36 +1,43 @@
 {#- Every touch between the company and a person, whatever the source calls it, one row each. -#}
 with touches as (
-    select opportunity_key as record_key, 'opportunity' as concept,
+    select
+        opportunity_key as record_key, 'opportunity' as concept,
         case when kind = 'lead' then 'lead_created' else 'opportunity_created' end as action,
         person_record_key as person_ref, source, created_at as occurred_at, channel,
         cast(null as varchar) as order_key, cast(null as varchar) as ticket_key, campaign_key
     from {{ ref('opportunities') }}
     union all by name
-    select events.opportunity_stage_event_key as record_key, 'opportunity_stage_event' as concept,
+    select
+        events.opportunity_stage_event_key as record_key, 'opportunity_stage_event' as concept,
         'stage_' || events.stage as action, opportunities.person_record_key as person_ref, events.source,
         events.entered_at as occurred_at, opportunities.channel, opportunities.campaign_key
     from {{ ref('opportunity_stage_events') }} as events
     left join {{ ref('opportunities') }} as opportunities
         on events.opportunity_key = opportunities.opportunity_key
     union all by name
-    select order_key as record_key, 'order' as concept, 'order_placed' as action,
+    select
+        order_key as record_key, 'order' as concept, 'order_placed' as action,
         {{ person_reference(email='email') }} as person_ref, source, ordered_at as occurred_at, channel,
         order_key, campaign_key
     from {{ ref('orders') }}
     union all by name
-    select order_key as record_key, 'order' as concept, 'order_shipped' as action,
+    select
+        order_key as record_key, 'order' as concept, 'order_shipped' as action,
         {{ person_reference(email='email') }} as person_ref, source, shipped_at as occurred_at, order_key
     from {{ ref('orders') }} where shipped_at is not null
     union all by name
-    select order_key as record_key, 'order' as concept, 'order_delivered' as action,
+    select
+        order_key as record_key, 'order' as concept, 'order_delivered' as action,
         {{ person_reference(email='email') }} as person_ref, source, delivered_at as occurred_at, order_key
     from {{ ref('orders') }} where delivered_at is not null
     union all by name
-    select order_key as record_key, 'order' as concept, 'order_canceled' as action,
+    select
+        order_key as record_key, 'order' as concept, 'order_canceled' as action,
         {{ person_reference(email='email') }} as person_ref, source, canceled_at as occurred_at, order_key
     from {{ ref('orders') }} where canceled_at is not null
     union all by name
-    select refunds.refund_key as record_key, 'refund' as concept, 'refund_paid' as action,
+    select
+        refunds.refund_key as record_key, 'refund' as concept, 'refund_paid' as action,
         coalesce(
             orders.person_record_key, orders.source || ':mailto:' || {{ normal_email('orders.email') }}
         ) as person_ref,
@@ -38,22 +45,26 @@ with touches as (
     from {{ ref('refunds') }} as refunds
     left join {{ ref('orders') }} as orders on refunds.order_key = orders.order_key
     union all by name
-    select cart_key as record_key, 'cart' as concept, 'cart_created' as action,
+    select
+        cart_key as record_key, 'cart' as concept, 'cart_created' as action,
         {{ person_reference(email='email', anonymous_id='anonymous_id') }} as person_ref, source,
         created_at as occurred_at, order_key
     from {{ ref('carts') }}
     union all by name
-    select ticket_key as record_key, 'ticket' as concept, 'ticket_created' as action,
+    select
+        ticket_key as record_key, 'ticket' as concept, 'ticket_created' as action,
         {{ person_reference(email='email') }} as person_ref, source, created_at as occurred_at, channel,
         order_key, ticket_key
     from {{ ref('tickets') }}
     union all by name
-    select ticket_key as record_key, 'ticket' as concept, 'ticket_solved' as action,
+    select
+        ticket_key as record_key, 'ticket' as concept, 'ticket_solved' as action,
         {{ person_reference(email='email') }} as person_ref, source, solved_at as occurred_at, channel,
         order_key, ticket_key
     from {{ ref('tickets') }} where solved_at is not null
     union all by name
-    select messages.message_key as record_key, 'message' as concept, 'message_' || messages.author_role as action,
+    select
+        messages.message_key as record_key, 'message' as concept, 'message_' || messages.author_role as action,
         coalesce(
             messages.person_record_key, messages.source || ':mailto:' || {{ normal_email('messages.email') }},
             tickets.person_record_key, tickets.source || ':mailto:' || {{ normal_email('tickets.email') }}
@@ -64,21 +75,25 @@ with touches as (
     left join {{ ref('tickets') }} as tickets on messages.ticket_key = tickets.ticket_key
     where coalesce(messages.is_public, true)
     union all by name
-    select conversation_key as record_key, 'conversation' as concept, 'conversation_' || kind as action,
+    select
+        conversation_key as record_key, 'conversation' as concept, 'conversation_' || kind as action,
         {{ person_reference(email='email') }} as person_ref, source, started_at as occurred_at, ticket_key
     from {{ ref('conversations') }}
     union all by name
-    select invitation_key as record_key, 'survey_invitation' as concept, 'survey_invited' as action,
+    select
+        invitation_key as record_key, 'survey_invitation' as concept, 'survey_invited' as action,
         {{ person_reference(email='email') }} as person_ref, source, sent_at as occurred_at, channel,
         order_key, ticket_key
     from {{ ref('survey_invitations') }}
     union all by name
-    select response_key as record_key, 'survey_response' as concept, 'survey_answered' as action,
+    select
+        response_key as record_key, 'survey_response' as concept, 'survey_answered' as action,
         cast(null as varchar) as person_ref, source, responded_at as occurred_at, channel, order_key,
         ticket_key, customer_id as known_customer_id
     from {{ ref('fct_survey_responses') }}
     union all by name
-    select review_key as record_key, 'review' as concept, 'review_written' as action,
+    select
+        review_key as record_key, 'review' as concept, 'review_written' as action,
         coalesce(
             {{ person_reference(key='reviews.person_record_key') }},
             reviews.source || ':mailto:' || {{ normal_email('reviews.email') }}, orders.person_record_key
@@ -87,25 +102,30 @@ with touches as (
     from {{ ref('reviews') }} as reviews
     left join {{ ref('orders') }} as orders on reviews.order_key = orders.order_key
     union all by name
-    select campaign_event_key as record_key, 'campaign_event' as concept, 'campaign_' || kind as action,
+    select
+        campaign_event_key as record_key, 'campaign_event' as concept, 'campaign_' || kind as action,
         {{ person_reference(email='email') }} as person_ref, source, occurred_at, campaign_key
     from {{ ref('campaign_events') }} where not coalesce(is_bot, false)
     union all by name
-    select web_event_key as record_key, 'web_event' as concept, 'web_' || kind as action,
+    select
+        web_event_key as record_key, 'web_event' as concept, 'web_' || kind as action,
         {{ person_reference(anonymous_id='anonymous_id') }} as person_ref, source, occurred_at,
         coalesce(utm_medium, 'web') as channel
     from {{ ref('web_events') }}
     union all by name
-    select consent_event_key as record_key, 'consent_event' as concept,
+    select
+        consent_event_key as record_key, 'consent_event' as concept,
         case when is_granted then 'consent_granted' else 'consent_withdrawn' end as action,
         {{ person_reference(email='email') }} as person_ref, source, occurred_at, channel
     from {{ ref('consent_events') }}
     union all by name
-    select loyalty_event_key as record_key, 'loyalty_event' as concept, 'loyalty_' || kind as action,
+    select
+        loyalty_event_key as record_key, 'loyalty_event' as concept, 'loyalty_' || kind as action,
         {{ person_reference(email='email') }} as person_ref, source, occurred_at, order_key
     from {{ ref('loyalty_events') }}
     union all by name
-    select referral_key as record_key, 'referral' as concept, 'referral_made' as action,
+    select
+        referral_key as record_key, 'referral' as concept, 'referral_made' as action,
         {{ person_reference(email='email') }} as person_ref, source, referred_at as occurred_at
     from {{ ref('referrals') }}
 ),
@@ -119,7 +139,7 @@ identified as (
         on touches.person_ref = assignments.record_key
 ),
 
-{#- from the second valid order on, a customer shops as one who came back -#}
+-- from the second valid order on, a customer shops as one who came back
 second_orders as (
     select customer_id, min(ordered_at) as second_ordered_at
     from {{ ref('fct_orders') }}

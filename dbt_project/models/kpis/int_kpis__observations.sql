@@ -25,9 +25,11 @@ observations as (
     union all
     select 'valid_orders', ordered_on, source, region, 1, 1 from orders where is_valid
     union all
-    select 'revenue', ordered_on, source, region, revenue_reporting, 1 from orders where is_valid and revenue_reporting is not null
+    select 'revenue', ordered_on, source, region, revenue_reporting, 1
+    from orders where is_valid and revenue_reporting is not null
     union all
-    select 'average_order_value', ordered_on, source, region, revenue_reporting, 1 from orders where is_valid and revenue_reporting is not null
+    select 'average_order_value', ordered_on, source, region, revenue_reporting, 1
+    from orders where is_valid and revenue_reporting is not null
     union all
     select 'new_customers', ordered_on, source, region, 1, 1 from orders where customer_order_number = 1
     union all
@@ -40,7 +42,8 @@ observations as (
     inner join responses on bridge.response_key = responses.response_key
     where bridge.is_satisfied is not null
     union all
-    select 'nps', responded_on, source, region,
+    select
+        'nps', responded_on, source, region,
         case nps_group when 'promoter' then 1 when 'detractor' then -1 else 0 end, 1
     from responses where nps_group is not null
     union all
@@ -55,7 +58,9 @@ observations as (
     left join regions on opportunities.customer_id = regions.customer_id
     where not coalesce(regions.is_internal, false)
     union all
-    select 'lead_to_deal_conversion', opportunities.created_on, opportunities.source, regions.region, opportunities.is_won::int, 1
+    select
+        'lead_to_deal_conversion', opportunities.created_on, opportunities.source, regions.region,
+        opportunities.is_won::int, 1
     from {{ ref('fct_opportunities') }} as opportunities
     left join regions on opportunities.customer_id = regions.customer_id
     where not coalesce(regions.is_internal, false)

@@ -6,7 +6,12 @@ with regions as (
 ),
 
 orders as (
-    select fct_orders.customer_id, fct_orders.source, regions.region, fct_orders.ordered_on, fct_orders.customer_order_number
+    select
+        fct_orders.customer_id,
+        fct_orders.source,
+        regions.region,
+        fct_orders.ordered_on,
+        fct_orders.customer_order_number
     from {{ ref('fct_orders') }} as fct_orders
     inner join regions on fct_orders.customer_id = regions.customer_id
     where fct_orders.is_valid
@@ -17,12 +22,14 @@ placed as (
         orders.customer_id,
         orders.customer_order_number,
         grains.period_grain,
-        case when grains.period_grain <> 'all' then cast(date_trunc(case when grains.period_grain = 'all' then 'day' else grains.period_grain end, orders.ordered_on) as date) end as period_start,
+        {{ period_start('grains.period_grain', 'orders.ordered_on') }} as period_start,
         dimensions.dimension,
-        case dimensions.dimension when 'source' then orders.source when 'region' then orders.region else 'all' end as dimension_value
+        case dimensions.dimension
+            when 'source' then orders.source when 'region' then orders.region else 'all'
+        end as dimension_value
     from orders
-    cross join (values ('day'), ('week'), ('month'), ('all')) as grains(period_grain)
-    cross join (values ('all'), ('source'), ('region')) as dimensions(dimension)
+    cross join (values ('day'), ('week'), ('month'), ('all')) as grains (period_grain)
+    cross join (values ('all'), ('source'), ('region')) as dimensions (dimension)
 ),
 
 buyers as (
@@ -51,22 +58,26 @@ months as (
 ),
 
 active as (
-    select cohorts.cohort_month, cast(date_trunc('month', orders.ordered_on) as date) as month_start,
+    select
+        cohorts.cohort_month, cast(date_trunc('month', orders.ordered_on) as date) as month_start,
         count(distinct orders.customer_id) as customers
     from orders
     inner join cohorts on orders.customer_id = cohorts.customer_id
     group by all
 )
 
-select 'repeat_customers' as kpi_id, period_grain, period_start, dimension, dimension_value,
+select
+    'repeat_customers' as kpi_id, period_grain, period_start, dimension, dimension_value,
     count(*) filter (where last_order_number >= 2) as total, count(*) filter (where last_order_number >= 2) as weight
 from buyers group by all
 union all
-select 'repeat_purchase_rate', period_grain, period_start, dimension, dimension_value,
+select
+    'repeat_purchase_rate', period_grain, period_start, dimension, dimension_value,
     count(*) filter (where orders >= 2), count(*)
 from buyers group by all
 union all
-select 'cohort_retention', 'month', months.month_start, 'cohort', strftime(cohort_sizes.cohort_month, '%Y-%m'),
+select
+    'cohort_retention', 'month', months.month_start, 'cohort', strftime(cohort_sizes.cohort_month, '%Y-%m'),
     coalesce(active.customers, 0), cohort_sizes.customers
 from cohort_sizes
 inner join months on months.month_start > cohort_sizes.cohort_month

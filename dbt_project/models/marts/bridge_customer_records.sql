@@ -10,7 +10,7 @@ identifiers as (
     select * from {{ ref('int_identity__identifiers') }} where blocked_by is null
 ),
 
-{#- an identifier explains a record's membership when another record of the same customer has it too -#}
+-- an identifier explains a record's membership when another record of the same customer has it too
 shared as (
     select identifiers.identifier_type, identifiers.identifier_value, assignments.customer_id
     from identifiers
@@ -27,9 +27,10 @@ rules as (
     from identifiers
     inner join assignments on identifiers.record_key = assignments.record_key
     inner join shared
-        on identifiers.identifier_type = shared.identifier_type
-        and identifiers.identifier_value = shared.identifier_value
-        and assignments.customer_id = shared.customer_id
+        on
+            identifiers.identifier_type = shared.identifier_type
+            and identifiers.identifier_value = shared.identifier_value
+            and assignments.customer_id = shared.customer_id
     group by identifiers.record_key
 ),
 

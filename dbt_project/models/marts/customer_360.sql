@@ -1,5 +1,12 @@
 {#- Each area is brought to one row per customer before it is joined, so that nothing fans out. -#}
-{% set attributes = ['full_name', 'first_name', 'last_name', 'birth_date', 'email', 'phone', 'street', 'postal_code', 'city', 'region', 'country', 'language', 'company_name', 'job_title', 'acquisition_channel'] %}
+{% set attributes = [
+    'full_name', 'first_name', 'last_name', 'birth_date', 'email', 'phone', 'street', 'postal_code', 'city',
+    'region', 'country', 'language', 'company_name', 'job_title', 'acquisition_channel',
+] %}
+{% set completeness_of = [
+    'full_name', 'email', 'phone', 'street', 'postal_code', 'city', 'country', 'birth_date', 'language',
+    'has_email_consent',
+] %}
 with identities as (
     select
         customer_id,
@@ -7,7 +14,9 @@ with identities as (
         count(distinct source) as sources,
         string_agg(distinct source, ', ' order by source) as source_names,
         count(*) filter (where record_type = 'inferred') = count(*) as is_inferred,
-        count(*) filter (where source_record_id like 'visitor:%' and record_type = 'inferred') = count(*) as is_anonymous,
+        count(*) filter (
+            where source_record_id like 'visitor:%' and record_type = 'inferred'
+        ) = count(*) as is_anonymous,
         min(since) as known_since
     from {{ ref('bridge_customer_records') }}
     group by customer_id
@@ -39,7 +48,7 @@ flags as (
     group by assignments.customer_id
 ),
 
-{#- the most restrictive statement wins: one 'no' that no later 'yes' of the same record took back -#}
+-- the most restrictive statement wins: one 'no' that no later 'yes' of the same record took back
 consents as (
     select customer_id, bool_and(is_granted) as has_email_consent
     from (
@@ -71,7 +80,8 @@ orders as (
         max(ordered_at) filter (where is_valid) as last_ordered_at,
         sum(revenue_reporting) filter (where is_valid) as revenue_reporting,
         sum(refunded_reporting) as refunded_reporting,
-        sum(revenue_reporting) filter (where is_valid) / count(revenue_reporting) filter (where is_valid) as average_order_value_reporting,
+        sum(revenue_reporting) filter (where is_valid)
+        / count(revenue_reporting) filter (where is_valid) as average_order_value_reporting,
         count(*) filter (where is_late) as late_deliveries,
         avg(date_diff('second', ordered_at, delivered_at)) / 86400 as average_delivery_days
     from {{ ref('fct_orders') }}
@@ -97,13 +107,23 @@ voice as (
     select
         customer_id,
         count(*) as survey_responses,
-        arg_max(score, (responded_at, response_key)) filter (where nps_group is not null and responded_at is not null) as last_nps_score,
-        arg_max(nps_group, (responded_at, response_key)) filter (where nps_group is not null and responded_at is not null) as last_nps_group,
-        arg_max(score, (responded_at, response_key)) filter (where is_satisfied is not null and responded_at is not null) as last_csat_score,
-        avg(score) filter (where is_satisfied is not null) as average_csat_score,
-        arg_max(score, (responded_at, response_key)) filter (where is_easy is not null and responded_at is not null) as last_ces_score,
+        arg_max(score, (responded_at, response_key)) filter (
+            where nps_group is not null and responded_at is not null
+        ) as last_nps_score,
+        arg_max(nps_group, (responded_at, response_key)) filter (
+            where nps_group is not null and responded_at is not null
+        ) as last_nps_group,
+        arg_max(score, (responded_at, response_key)) filter (
+            where is_satisfied is not null and responded_at is not null
+        ) as last_csat_score,
+        avg(cast(score as decimal(18, 4))) filter (where is_satisfied is not null) as average_csat_score,
+        arg_max(score, (responded_at, response_key)) filter (
+            where is_easy is not null and responded_at is not null
+        ) as last_ces_score,
         max(responded_at) as last_responded_at,
-        arg_max(comment, (responded_at, response_key)) filter (where comment is not null and responded_at is not null) as last_comment
+        arg_max(comment, (responded_at, response_key)) filter (
+            where comment is not null and responded_at is not null
+        ) as last_comment
     from {{ ref('fct_survey_responses') }}
     where customer_id is not null
     group by customer_id
@@ -128,7 +148,9 @@ engagement as (
         count(distinct channel) as channels,
         min(occurred_at) as first_interaction_at,
         max(occurred_at) as last_interaction_at,
-        count(*) filter (where occurred_at > {{ as_of() }} - interval 90 day and occurred_at <= {{ as_of() }}) as interactions_90_days,
+        count(*) filter (
+            where occurred_at > {{ as_of() }} - interval 90 day and occurred_at <= {{ as_of() }}
+        ) as interactions_90_days,
         arg_max(channel, (occurred_at, interaction_key)) as last_channel
     from {{ ref('fct_interactions') }}
     where customer_id is not null
@@ -201,9 +223,14 @@ final as (
             when is_anonymous then 'visitor'
             else 'contact'
         end as lifecycle,
-        date_diff('day', {{ reporting_date('last_ordered_at') }}, {{ reporting_date(as_of()) }}) as days_since_last_order,
-        {% set parts = ['full_name', 'email', 'phone', 'street', 'postal_code', 'city', 'country', 'birth_date', 'language', 'has_email_consent'] %}
-        ({% for part in parts %}({{ part }} is not null)::int{{ ' + ' if not loop.last }}{% endfor %}) / {{ parts | length }}.0 as completeness,
+        date_diff(
+            'day', {{ reporting_date('last_ordered_at') }}, {{ reporting_date(as_of()) }}
+        ) as days_since_last_order,
+        (
+            {% for field in completeness_of %}
+            ({{ field }} is not null)::int{{ ' +' if not loop.last }}
+            {% endfor %}
+        ) / {{ completeness_of | length }}.0 as completeness,
         {{ as_of() }} as as_of,
         {{ reporting_date(as_of()) }} as as_of_on
     from joined

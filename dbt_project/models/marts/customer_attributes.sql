@@ -1,6 +1,9 @@
 {#- The golden record, value by value, with where it comes from: the most recently changed record that
     has a value wins; an address is taken whole from one record, never mixed. -#}
-{% set single = ['first_name', 'last_name', 'full_name', 'birth_date', 'email', 'phone', 'company_name', 'job_title', 'language', 'acquisition_channel'] %}
+{% set single = [
+    'first_name', 'last_name', 'full_name', 'birth_date', 'email', 'phone', 'company_name', 'job_title',
+    'language', 'acquisition_channel',
+] %}
 with records as (
     select
         assignments.customer_id,
@@ -26,7 +29,8 @@ inferred_emails as (
 
 candidates as (
     {% for name in single %}
-    select customer_id, '{{ name }}' as attribute, '{{ name }}' as attribute_group,
+    select
+        customer_id, '{{ name }}' as attribute, '{{ name }}' as attribute_group,
         cast({{ name }} as varchar) as value, source, person_record_key as record_key, changed_at, 0 as rank_of_kind
     from records where {{ name }} is not null
     union all
@@ -51,14 +55,16 @@ addresses as (
     where coalesce(street, postal_code, city, region, country) is not null
     qualify row_number() over (
         partition by customer_id
-        order by (street is not null)::int + (postal_code is not null)::int + (city is not null)::int desc,
+        order by
+            (street is not null)::int + (postal_code is not null)::int + (city is not null)::int desc,
             changed_at desc nulls last, person_record_key
     ) = 1
 ),
 
 address_parts as (
     {% for name in ['street', 'postal_code', 'city', 'region', 'country'] %}
-    select customer_id, '{{ name }}' as attribute, 'address' as attribute_group, {{ name }} as value,
+    select
+        customer_id, '{{ name }}' as attribute, 'address' as attribute_group, {{ name }} as value,
         source, person_record_key as record_key, changed_at, 1 as candidates, cast(null as varchar) as runner_up
     from addresses where {{ name }} is not null
     {{ 'union all' if not loop.last }}
@@ -66,11 +72,13 @@ address_parts as (
 ),
 
 final as (
-    select customer_id, attribute, attribute_group, value, source, record_key,
+    select
+        customer_id, attribute, attribute_group, value, source, record_key,
         'most recent' as rule, changed_at as since, candidates, runner_up
     from ranked where place = 1
     union all
-    select customer_id, attribute, attribute_group, value, source, record_key,
+    select
+        customer_id, attribute, attribute_group, value, source, record_key,
         'most complete, then most recent' as rule, changed_at, candidates, runner_up
     from address_parts
 )

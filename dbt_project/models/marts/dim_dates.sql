@@ -15,7 +15,7 @@ final as (
         extract('year' from day) as year_number,
         extract('month' from day) as month_number,
         extract('isodow' from day) as iso_weekday
-    from bounds, unnest(generate_series(bounds.first_day, bounds.last_day, interval 1 day)) as days(day)
+    from bounds, unnest(generate_series(bounds.first_day, bounds.last_day, interval 1 day)) as days (day)
 )
 
 select {{ contract_columns() }} from final

@@ -14,9 +14,12 @@ with touches as (
 entries as (
     select
         *,
-        journey_stage is distinct from lag(journey_stage) over journey as is_entry
+        coalesce(
+            journey_stage <> lag(journey_stage) over (
+                partition by customer_id order by occurred_at, stage_number, interaction_key
+            ), true
+        ) as is_entry
     from touches
-    window journey as (partition by customer_id order by occurred_at, stage_number, interaction_key)
 ),
 
 numbered as (
@@ -58,7 +61,9 @@ final as (
         *,
         exited_at is null as is_open,
         coalesce(stage_number < previous_stage_number, false) as is_backward,
-        date_diff('second', entered_at, coalesce(exited_at, greatest({{ as_of() }}, entered_at))) / 86400.0 as days_in_stage
+        date_diff(
+            'second', entered_at, coalesce(exited_at, greatest({{ as_of() }}, entered_at))
+        ) / 86400.0 as days_in_stage
     from chained
 )
 

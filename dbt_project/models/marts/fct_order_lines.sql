@@ -41,13 +41,15 @@ final as (
     select
         amounts.*,
         amounts.gross_amount - amounts.discount_amount as item_amount,
-        {{ in_reporting_currency('amounts.gross_amount - amounts.discount_amount', 'rates.rate') }} as item_amount_reporting,
+        {{ in_reporting_currency('amounts.gross_amount - amounts.discount_amount', 'rates.rate') }}
+            as item_amount_reporting,
         {{ in_reporting_currency('amounts.shipping_amount', 'rates.rate') }} as shipping_amount_reporting
     from amounts
     left join {{ ref('int_finance__rates') }} as rates
-        on amounts.currency = rates.currency
-        and amounts.ordered_on >= rates.valid_from
-        and amounts.ordered_on < rates.valid_to
+        on
+            amounts.currency = rates.currency
+            and amounts.ordered_on >= rates.valid_from
+            and amounts.ordered_on < rates.valid_to
 )
 
 select {{ contract_columns() }} from final

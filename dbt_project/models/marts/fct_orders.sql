@@ -25,7 +25,7 @@ lines as (
     group by order_key
 ),
 
-{#- authorisations promise money, sales and captures move it: adding them up would count it twice -#}
+-- authorisations promise money, sales and captures move it: adding them up would count it twice
 payments as (
     select order_key, sum(amount) as paid_amount, count(*) as payments
     from {{ ref('payments') }}
@@ -80,7 +80,7 @@ joined as (
 amounts as (
     select
         joined.* exclude (total_amount),
-        {#- a shop that gives no lines still says what the order cost -#}
+        -- a shop that gives no lines still says what the order cost
         case
             when joined.lines > 0 then joined.item_amount - joined.discount_amount
             else coalesce(joined.total_amount - joined.tax_amount - joined.shipping_amount, 0)
@@ -92,9 +92,10 @@ amounts as (
         rates.rate as reporting_rate
     from joined
     left join {{ ref('int_finance__rates') }} as rates
-        on joined.currency = rates.currency
-        and joined.ordered_on >= rates.valid_from
-        and joined.ordered_on < rates.valid_to
+        on
+            joined.currency = rates.currency
+            and joined.ordered_on >= rates.valid_from
+            and joined.ordered_on < rates.valid_to
 ),
 
 final as (

@@ -17,7 +17,7 @@ messages as (
     group by ticket_key
 ),
 
-{#- returns from solved to a state in which somebody has work again -#}
+-- returns from solved to a state in which somebody has work again
 changes as (
     select
         ticket_key,

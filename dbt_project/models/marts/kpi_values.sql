@@ -6,7 +6,7 @@ added as (
     select
         observations.kpi_id,
         grains.period_grain,
-        case when grains.period_grain <> 'all' then cast(date_trunc(case when grains.period_grain = 'all' then 'day' else grains.period_grain end, observations.day) as date) end as period_start,
+        {{ period_start('grains.period_grain', 'observations.day') }} as period_start,
         dimensions.dimension,
         case dimensions.dimension
             when 'source' then observations.source when 'region' then observations.region else 'all'
@@ -15,8 +15,8 @@ added as (
         sum(observations.weight) as weight,
         sum(observations.squares) as squares
     from observations
-    cross join (values ('day'), ('week'), ('month'), ('all')) as grains(period_grain)
-    cross join (values ('all'), ('source'), ('region')) as dimensions(dimension)
+    cross join (values ('day'), ('week'), ('month'), ('all')) as grains (period_grain)
+    cross join (values ('all'), ('source'), ('region')) as dimensions (dimension)
     where observations.day is not null or grains.period_grain = 'all'
     group by all
     union all by name

@@ -4,10 +4,12 @@ with orders as (
 ),
 
 findings as (
-    select 'orders' as model, source, 'unknown_customer' as finding,
+    select
+        'orders' as model, source, 'unknown_customer' as finding,
         'the customer of the order is in no customer file; one was inferred' as explanation, order_key as example
     from orders
-    where person_record_key is not null
+    where
+        person_record_key is not null
         and person_record_key not in (select person_record_key from {{ ref('person_records') }})
     union all
     select 'order_lines', source, 'unknown_order', 'the order of the line is not known', order_line_key
@@ -32,15 +34,26 @@ findings as (
     select 'orders', source, 'no_exchange_rate', 'no rate into the reporting currency on that day', order_key
     from {{ ref('fct_orders') }} where reporting_rate is null
     union all
-    select 'survey_responses', source, 'no_answer_time', 'the answer has no time: it counts in totals, in no period and in no journey', response_key
+    select
+        'survey_responses', source, 'no_answer_time',
+        'the answer has no time: it counts in totals, in no period and in no journey', response_key
     from {{ ref('fct_survey_responses') }} where responded_at is null
     union all
-    select 'survey_responses', source, 'unexpected_scale', 'the scale is not the one of its kind (NPS 0-10, CSAT 1-5, CES 1-7): not in that KPI', response_key
+    select
+        'survey_responses', source, 'unexpected_scale',
+        'the scale is not the one of its kind (NPS 0-10, CSAT 1-5, CES 1-7): not in that KPI', response_key
     from {{ ref('fct_survey_responses') }}
-    where (kind = 'nps' and nps_group is null) or (kind = 'csat' and is_satisfied is null) or (kind = 'ces' and is_easy is null)
+    where
+        (kind = 'nps' and nps_group is null)
+        or (kind = 'csat' and is_satisfied is null)
+        or (kind = 'ces' and is_easy is null)
     union all
     select 'survey_responses', source, 'unknown_person', 'nobody is known to have given this answer', response_key
     from {{ ref('fct_survey_responses') }} where customer_id is null
+    union all
+    select concept || 's', source, 'after_as_of', 'dated later than the data was taken', record_key
+    from {{ ref('fct_interactions') }}
+    where occurred_at > {{ as_of() }}
     {% for model, key, text in [
         ('messages', 'message_key', 'body'), ('survey_responses', 'survey_response_key', 'comment'),
         ('reviews', 'review_key', 'body'), ('tickets', 'ticket_key', 'subject'),

@@ -1,19 +1,35 @@
-{#- Every complaint about a document that was set aside; the document itself is still in the lake. -#}
+{#- Every complaint about a document that was set aside; the document itself is still in the lake.
+    It is open until a later load brings the row again; a row without a key, its whole file. -#}
 {% for model in unified_models() %}
 select
-    source,
-    source_table,
+    staged.source,
+    staged.source_table,
     '{{ model }}' as model,
-    document_key,
+    staged.document_key,
     complaint.column_name,
     complaint.value,
     complaint.reason,
-    origin,
-    origin_row,
-    load_id,
-    extracted_at,
-    document_hash
-from {{ ref('stg_exports__' ~ model) }}, unnest(rejections) as complaints(complaint)
-where len(rejections) > 0
+    staged.origin,
+    staged.origin_row,
+    staged.load_id,
+    staged.extracted_at,
+    staged.document_hash,
+    not exists (
+        select 1 from {{ ref('stg_exports__' ~ model) }} as later
+        where later.source = staged.source
+            and later.source_table = staged.source_table
+            and later.document_key = staged.document_key
+            and later.load_id > staged.load_id
+    ) and not (
+        staged.document_key is null and exists (
+            select 1 from {{ ref('stg_exports__' ~ model) }} as later
+            where later.source = staged.source
+                and later.source_table = staged.source_table
+                and later.origin = staged.origin
+                and later.load_id > staged.load_id
+        )
+    ) as is_open
+from {{ ref('stg_exports__' ~ model) }} as staged, unnest(staged.rejections) as complaints(complaint)
+where len(staged.rejections) > 0
 {{ 'union all' if not loop.last }}
 {% endfor %}

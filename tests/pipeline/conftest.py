@@ -1,0 +1,90 @@
+"""Homes that several tests look at, each made once; dbt parses the project once for all of them."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from ingestion.exports.mapping import load_mapping
+from orchestration.manifest import dbt_folders, put_venv_on_path
+from orchestration.settings import DBT_PROJECT_DIR, Settings
+from orchestration.sources import load_source
+from orchestration.warehouse import (
+    commit_registry,
+    project_hash,
+    record_build,
+    staged_fingerprint,
+    write_plan,
+)
+from tests.pipeline.company import write_company
+from tests.support import NOW, Home
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Makes installations below one folder."""
+
+    base: Path
+    parsed: Path
+
+    def make(self, name: str, config: Path, **env: str) -> Home:
+        """An empty installation that need not parse the dbt project again."""
+        home = Home(self.base / name, config, tuple(env.items()))
+        shutil.copytree(self.parsed, home.path / "dbt" / "target")
+        return home
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Homes:
+    base = tmp_path_factory.mktemp("homes")
+    parser = Home(base / "parser", base / "none.yml")
+    dbt(parser, "parse")
+    target = settings_of(parser).dbt_target
+    (target / "manifest.hash").write_text(project_hash())
+    return Homes(base, target)
+
+
+@pytest.fixture(scope="session")
+def harbor(homes: Homes) -> Home:
+    """The company of `company.py`, loaded in one batch and run once. Do not run it again."""
+    home = homes.make("harbor", write_company(homes.base / "company"))
+    outcome = home.run()
+    assert outcome["succeeded"] and outcome["published_new"], outcome
+    return home
+
+
+def settings_of(home: Home) -> Settings:
+    return Settings(home.path, home.config, str(home.path / "lake"), keep_versions=5)
+
+
+def dbt(home: Home, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    put_venv_on_path()
+    settings = settings_of(home)
+    settings.state.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        ["dbt", "--quiet", *arguments, *dbt_folders(settings)],
+        env={**home.env, "CXM_PLAN": str(settings.plan), "CXM_WAREHOUSE": str(settings.warehouse)},
+        cwd=DBT_PROJECT_DIR,
+        capture_output=True,
+        text=True,
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(f"dbt {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+def build(home: Home, select: str = "*") -> None:
+    """Load and build without Dagster, data tests, gates and publishing; give out ids."""
+    settings, mapping = settings_of(home), load_mapping(home.config)
+    for source in mapping.spec.sources:
+        attempt = load_source(settings, mapping, source, datetime.fromisoformat(NOW))
+        assert attempt.error is None, attempt
+    plan, fingerprint = write_plan(settings, mapping)
+    refresh = staged_fingerprint(settings.warehouse) != fingerprint.staging
+    dbt(home, "build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test",
+        "--select", select, *(["--full-refresh"] if refresh else []))  # fmt: skip
+    record_build(settings.warehouse, fingerprint, plan["as_of"])
+    commit_registry(settings.warehouse, settings.lake)
