@@ -63,7 +63,6 @@ def take_dagster(page: Page) -> None:
         ("dagster-lineage", "/asset-groups"),
         ("dagster-runs", "/runs"),
         ("dagster-customer-360", "/assets/marts/customer_360"),
-        ("dagster-checks", "/assets/marts/customer_360?view=checks"),
     ):
         page.goto(base + path)
         page.wait_for_load_state("networkidle")

@@ -99,6 +99,23 @@ def current_publication(published: Path) -> Publication | None:
     return _read(link) if (link / "manifest.json").exists() else None
 
 
+def is_done(published: Path, reports: Path, fingerprint: str) -> bool:
+    """Whether the newest version has this fingerprint and the run that made it came to its end.
+
+    The report is the last thing a run writes: one that died before it, perhaps between naming the
+    version and pointing to it, is to be repeated. A version that was rolled back is done.
+    """
+    newest = publications(published)[-1:]
+    latest = (reports / "latest.html").resolve()
+    return (
+        bool(newest)
+        and newest[0].fingerprint == fingerprint
+        and latest.parent.name == newest[0].version
+        and latest.exists()
+        and (published / "current").exists()
+    )
+
+
 def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dict[str, int]:
     target = draft / DATABASE_NAME
     rows: dict[str, int] = {}

@@ -1,5 +1,6 @@
 """`cxm run`: the daily job, in this process, with its history kept for the Dagster UI."""
 
+import logging
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +51,8 @@ class Outcome:
 def run_daily(settings: Settings, *, full_refresh: bool = False) -> Outcome:
     """Run the daily job to its end and say how it went."""
     warnings.filterwarnings("ignore")
+    # what Dagster has to say is in its event log; the console belongs to our own progress
+    logging.getLogger("dagster").addHandler(logging.NullHandler())
     with (
         exclusive(settings.state / "run.lock", "this warehouse's run", wait_seconds=0),
         progress.step("starting Dagster"),

@@ -71,6 +71,16 @@ def staged_fingerprint(warehouse: Path) -> str | None:
     return row[0] if row else None
 
 
+def begin_build(warehouse: Path, *, full_refresh: bool) -> None:
+    """Take back what was noted of the last build: one that dies half-way leaves a mix of two."""
+    if staged_fingerprint(warehouse) is None:
+        return
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(f"update {BUILD_TABLE} set build = null")
+        if full_refresh:
+            connection.execute(f"update {BUILD_TABLE} set staging = null")
+
+
 def record_build(warehouse: Path, fingerprint: Fingerprint, as_of: str) -> None:
     """Note in the warehouse what it was built from."""
     with duckdb.connect(str(warehouse)) as connection:
@@ -86,11 +96,12 @@ def recorded_build(warehouse: Path) -> tuple[str, str]:
     Raises:
         CxmError: the warehouse was never built to its end.
     """
-    if staged_fingerprint(warehouse) is None:
+    row = None
+    if staged_fingerprint(warehouse) is not None:
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            row = connection.execute(f"select build, as_of from {BUILD_TABLE}").fetchone()
+    if row is None or row[0] is None:
         raise CxmError("the warehouse was not built to its end; run `cxm run`")
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        row = connection.execute(f"select build, as_of from {BUILD_TABLE}").fetchone()
-    assert row is not None
     return row
 
 

@@ -6,7 +6,7 @@ same bytes. 'Now' is the `as_of` of the data.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.exports.mapping import load_mapping
+from ingestion.lake import IDENTITY_DATASET
 from orchestration.manifest import dbt_folders, put_venv_on_path
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.sources import load_source
@@ -19,7 +20,7 @@ from orchestration.warehouse import (
     staged_fingerprint,
     write_plan,
 )
-from tests.pipeline.company import write_company
+from tests.pipeline.company import write_batch, write_company, write_mapping
 from tests.support import NOW, Home
 
 
@@ -53,6 +54,29 @@ def harbor(homes: Homes) -> Home:
     home = homes.make("harbor", write_company(homes.base / "company"))
     outcome = home.run()
     assert outcome["succeeded"] and outcome["published_new"], outcome
+    return home
+
+
+@pytest.fixture(scope="session")
+def in_batches(homes: Homes, harbor: Home) -> Home:
+    """The files of `harbor` in four batches out of order, the second system added on the way.
+
+    The ids are given: those that `harbor` gave out. Nothing is published yet.
+    """
+    folder = homes.base / "batches"
+    home = homes.make("in-batches", write_company(folder, [3], crm=False))
+    shutil.copytree(
+        harbor.path / "lake" / IDENTITY_DATASET / "registry",
+        home.path / "lake" / IDENTITY_DATASET / "registry",
+    )
+    build(home)
+    write_batch(folder, 1)
+    build(home)
+    write_batch(folder, 4)
+    write_mapping(folder)
+    build(home)
+    write_batch(folder, 2)
+    build(home)
     return home
 
 

@@ -144,7 +144,7 @@ def test_a_range_of_months_has_no_gap(day, months):
 
 def test_a_month_is_over_when_the_company_s_own_calendar_says_so(tmp_path: Path) -> None:
     """Midnight in Berlin is still the day before in UTC."""
-    with duckdb.connect(str(tmp_path / "marts.duckdb")) as connection:
+    with duckdb.connect(str(tmp_path / "published.duckdb")) as connection:
         connection.execute("create schema marts")
         connection.execute(
             "create table marts.customer_360 as select timestamp '2024-09-30 22:00:00' as as_of,"

@@ -5,7 +5,7 @@ with clusters as (
 ),
 
 known as (
-    select record_key, customer_id, minted_from, assigned_at
+    select record_key, customer_id, minted_from, assigned_at, sequence
     from {{ ref('int_identity__registry') }}
     qualify row_number() over (partition by record_key order by sequence desc) = 1
 ),
@@ -17,7 +17,8 @@ overlap as (
         known.customer_id,
         min(known.minted_from) as minted_from,
         count(*) as records,
-        min(known.assigned_at) as first_assigned_at
+        min(known.assigned_at) as first_assigned_at,
+        min(known.sequence) as first_sequence
     from clusters
     inner join known on clusters.record_key = known.record_key
     group by all
@@ -33,7 +34,7 @@ heirs as (
 kept as (
     select * from heirs
     qualify row_number() over (
-        partition by cluster_key order by records desc, first_assigned_at, customer_id
+        partition by cluster_key order by records desc, first_assigned_at, first_sequence, customer_id
     ) = 1
 ),
 
