@@ -65,6 +65,8 @@ def run_into_lake(source: Any, *, lake: Lake, dataset: str, state_dir: Path) -> 
     """
     with source_lock(state_dir, dataset):
         lake.discard_incomplete(dataset)
+        for leftover in state_dir.glob(f"{dataset}-*"):  # of a run that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         work_dir = Path(tempfile.mkdtemp(prefix=f"{dataset}-", dir=state_dir))
         try:
             pipeline = lake_pipeline(lake, dataset, work_dir)

@@ -16,10 +16,11 @@ from orchestration import progress
 from orchestration.gates import Layer
 from orchestration.lineage import column_lineage
 from orchestration.manifest import dbt_project
-from orchestration.publish import DATABASE_NAME, current_publication, publications, publish
+from orchestration.publish import DATABASE_NAME, current_publication, is_done, publish
 from orchestration.settings import Settings, exclusive, now
 from orchestration.sources import load_source
 from orchestration.warehouse import (
+    begin_build,
     commit_registry,
     record_build,
     recorded_build,
@@ -156,19 +157,20 @@ def _dbt_models(
         plan, fingerprint = write_plan(settings, load_mapping(settings.config))
         if not plan["concepts"]:
             raise CxmError("no source has been loaded yet, so there is nothing to build")
-        newest = publications(settings.published)
         forced = context.run.tags.get("cxm/full_refresh") == "true"
-        if newest and newest[-1].fingerprint == fingerprint.build and not forced:
+        if is_done(settings.published, settings.reports, fingerprint.build) and not forced:
             progress.say("nothing new: the published version is up to date")
             context.log.info("nothing new since the last publication; nothing is built")
             return
         command = ["build", "--exclude-resource-type", "unit_test"]
-        if forced or staged_fingerprint(settings.warehouse) != fingerprint.staging:
+        full_refresh = forced or staged_fingerprint(settings.warehouse) != fingerprint.staging
+        if full_refresh:
             command.append("--full-refresh")
         with (
             progress.step("building the warehouse with dbt"),
             exclusive(settings.state / "warehouse.lock", "the warehouse"),
         ):
+            begin_build(settings.warehouse, full_refresh=full_refresh)
             # events are kept back until dbt has let go of the file and rows can be counted
             with (
                 closing(

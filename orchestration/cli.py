@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ingestion.errors import CxmError
@@ -45,7 +46,7 @@ def run(
         typer.echo(json.dumps(outcome.as_dict(), indent=1))
     else:
         for line in outcome.lines():
-            console.print(line)
+            console.print(line, soft_wrap=True)
     if not outcome.succeeded:
         raise typer.Exit(FAILED)
     if outcome.failed_sources:
@@ -139,7 +140,7 @@ def check() -> None:
         except CxmError as error:
             problems.append(str(error))
     for problem in problems:
-        console.print(f"[red]{problem}[/red]")
+        console.print(f"[red]{escape(problem)}[/red]", soft_wrap=True)
     if problems:
         raise typer.Exit(MISUSED)
     console.print(f"{mapping.path.name} holds: {len(list(mapping.tables()))} files can be read")
@@ -185,11 +186,11 @@ def _print_status(found: dict[str, Any]) -> None:
     table = Table("source", "last attempt", "newest data", "received", "accepted", "quarantined",
                   "state", box=None, pad_edge=False, title_justify="left")  # fmt: skip
     for row in found["sources"]:
-        state = f"[red]{row['error']}[/red]" if row["error"] else "[green]ok[/green]"
+        state = "[red]failed[/red]" if row["error"] else "[green]ok[/green]"
         table.add_row(
             row["source"],
-            (row["last_attempt"] or "never")[:19],
-            str(row["newest"] or "")[:19],
+            (row["last_attempt"] or "never")[:16].replace("T", " "),
+            str(row["newest"] or "")[:16],
             f"{row['received']:,}",
             f"{row['accepted']:,}",
             f"{row['quarantined']:,}",
@@ -197,23 +198,33 @@ def _print_status(found: dict[str, Any]) -> None:
         )
     console.print(table)
     for row in found["sources"]:
+        if row["error"]:
+            _print_line(f"[red]failed[/red] {escape(row['error'])}")
         for note in row["notes"]:
-            console.print(f"[yellow]note[/yellow] {row['source']}: {note}")
+            _print_line(f"[yellow]note[/yellow] {row['source']}: {escape(note)}")
     for row in found["quarantine"]:
-        console.print(
-            f"[yellow]quarantined[/yellow] {row['rows']:,} in {row['origin']}:"
-            f" {row['column_name'] or ''} {row['reason']} (e.g. row {row['example_row']}"
-            + (f", {row['example_value']!r})" if row["example_value"] is not None else ")")
+        value = row["example_value"]
+        _print_line(
+            f"[yellow]quarantined[/yellow] {row['rows']:,} in {escape(row['origin'])}:"
+            f" {row['column_name'] or ''} {escape(row['reason'])} (e.g. row {row['example_row']}"
+            + (f", {escape(repr(value))})" if value is not None else ")")
         )
     for row in found["findings"]:
-        console.print(
+        _print_line(
             f"[yellow]noticed[/yellow] {row['records']:,} {row['model']} of {row['source']}:"
-            f" {row['explanation']} (e.g. {row['example']})"
+            f" {row['explanation']} (e.g. {escape(str(row['example']))})"
         )
     for row in found["failed_checks"]:
         console.print(f"[red]check failed[/red] {row['asset']}: {row['check']}")
     for row in found["alerts"]:
-        console.print(f"[red]alert[/red] {row['at'][:19]} {row['step']}: {row['error'][:200]}")
+        _print_line(
+            f"[red]alert[/red] {row['at'][:19]} {row['step']}: {escape(row['error'][:200])}"
+        )
+
+
+def _print_line(text: str) -> None:
+    """One line, however long: what greps a pipe must not meet breaks of the terminal's width."""
+    console.print(text, soft_wrap=True)
 
 
 def main() -> None:
@@ -221,7 +232,9 @@ def main() -> None:
     try:
         app()
     except CxmError as error:
-        Console(stderr=True, highlight=False).print(f"[red]{error}[/red]", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(
+            f"[red]{escape(str(error))}[/red]", soft_wrap=True
+        )
         sys.exit(MISUSED)
 
 

@@ -147,6 +147,7 @@ def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dic
             if len(set(counts)) != 1:
                 raise CxmError(f"{schema}.{table}: warehouse, file and Parquet have {counts} rows")
             rows[f"{schema}.{table}"] = counts[0]
+        _copy_descriptions(connection)
         connection.execute(
             "create table target.quality.publication as"
             " select ? as version, cast(? as timestamp) as as_of",
@@ -155,6 +156,24 @@ def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dic
         connection.execute("checkpoint target")
         connection.execute("detach target")
     return rows
+
+
+def _copy_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
+    """What BI tools show beside a table and a column; copying the rows leaves it behind."""
+    described = connection.execute(
+        "select * from ("
+        " select 'table' as kind, database_name, schema_name, table_name, null, comment"
+        " from duckdb_tables() union all"
+        " select 'column', database_name, schema_name, table_name, column_name, comment"
+        " from duckdb_columns()"
+        ") where database_name = 'warehouse' and comment is not null"
+        " and schema_name in (select unnest(?))",
+        [list(PUBLISHED_SCHEMAS)],
+    ).fetchall()
+    for kind, _, schema, table, column, comment in described:
+        name = f'target."{schema}"."{table}"' + (f'."{column}"' if column else "")
+        text = comment.replace("'", "''")
+        connection.execute(f"comment on {kind} {name} is '{text}'")
 
 
 def _next_version(versions: Path, at: datetime) -> str:

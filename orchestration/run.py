@@ -1,6 +1,7 @@
 """`cxm run`: the daily job, in this process, with its history kept for the Dagster UI."""
 
 import logging
+import re
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from rich.markup import escape
 
 from orchestration import progress
 from orchestration.settings import Settings, exclusive
+
+_OURS = "cxm/command"  # tag of the runs that this command made, not Dagster's own scheduler
 
 
 @dataclass
@@ -69,11 +72,12 @@ def run_daily(settings: Settings, *, full_refresh: bool = False) -> Outcome:
         exclusive(settings.state / "run.lock", "this warehouse's run", wait_seconds=5),
         dg.DagsterInstance.get() as instance,
     ):
+        _end_killed_runs(instance)
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags={"cxm/full_refresh": "true"} if full_refresh else None,
+            tags={_OURS: "run", **({"cxm/full_refresh": "true"} if full_refresh else {})},
         )
     failed_sources = {}
     for evaluation in result.get_asset_check_evaluations():
@@ -99,8 +103,23 @@ def run_daily(settings: Settings, *, full_refresh: bool = False) -> Outcome:
     )
 
 
+def _end_killed_runs(instance: Any) -> None:
+    """A run that was killed counts as running and keeps its pools, so the next would wait for ever.
+
+    Whoever holds the run lock knows that no other run of this command is alive.
+    """
+    import dagster as dg
+
+    alive = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=alive, tags={_OURS: "run"})):
+        instance.report_run_failed(run, "the process was killed")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
 def _innermost(error: Any) -> str:
-    """The message at the root of a chain of wrapped errors."""
+    """The message at the root of a chain of wrapped errors, without the class that carries it."""
     while error is not None and error.cause is not None:
         error = error.cause
-    return str(error.message).strip() if error is not None else "failed"
+    if error is None:
+        return "failed"
+    return re.sub(r"^[\w.]+(?:Error|Exception|Failure): ", "", str(error.message)).strip()

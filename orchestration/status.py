@@ -107,8 +107,8 @@ def _failed_checks(dagster_home: Path) -> list[dict[str, str]]:
 
 
 def _alerts(path: Path, since: str) -> list[dict[str, str]]:
-    """Alerts after the last publication: older ones have been dealt with."""
+    """Alerts since the last publication: older ones have been dealt with."""
     if not path.exists():
         return []
     lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    return [line for line in lines if line["at"] > since][-5:]
+    return [line for line in lines if line["at"] >= since][-5:]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import duckdb
@@ -112,7 +112,7 @@ def commit_registry(warehouse: Path, lake: Lake) -> int:
     """
     folder = lake.path(IDENTITY_DATASET, "registry")
     written = [p for p in lake.files(IDENTITY_DATASET, "registry") if p.endswith(".parquet")]
-    sequence = len(written) + 1
+    sequence = max((int(PurePosixPath(p).stem) for p in written), default=0) + 1
     local = warehouse.parent / "state" / f"registry-{sequence:08d}.parquet"
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")

@@ -28,6 +28,8 @@ def make_warehouse(path: Path, version: int, rows: int = 10) -> Path:
                 f" select {version} as build, i from range({rows}) t(i)"
             )
         connection.execute("create table quality.findings as select 1 as records")
+        connection.execute("comment on table marts.fct_orders is 'It''s one row per order'")
+        connection.execute("comment on column marts.fct_orders.i is 'Number'")
     return path
 
 
@@ -161,3 +163,19 @@ def test_the_file_is_written_for_older_clients(tmp_path: Path) -> None:
             "select tags from duckdb_databases() where database_name = 'published'"
         ).fetchone()
     assert tags and "v1.2.0" in str(tags[0])
+
+
+def test_descriptions_travel_with_the_tables(tmp_path: Path) -> None:
+    publish_build(tmp_path, 1)
+    with duckdb.connect(
+        str(tmp_path / "published" / "current" / "cxm.duckdb"), read_only=True
+    ) as connection:
+        tables = connection.execute(
+            "select comment from duckdb_tables() where table_name = 'fct_orders'"
+        ).fetchall()
+        columns = connection.execute(
+            "select column_name, comment from duckdb_columns()"
+            " where table_name = 'fct_orders' order by 1"
+        ).fetchall()
+    assert tables == [("It's one row per order",)]
+    assert columns == [("build", None), ("i", "Number")]

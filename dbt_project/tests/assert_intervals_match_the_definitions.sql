@@ -5,15 +5,17 @@ with wilson_vectors as (
     select 5.0, 5.0, 0.566, 1.0
 ),
 
+nps_answers as (
+    select 50.0 as promoters, 20.0 as detractors, 100.0 as n, 30.0 as score, 15.3 as margin
+    union all
+    select 250.0, 100.0, 500.0, 30.0, 6.8
+    union all
+    select 9.0, 2.0, 14.0, 50.0, 38.3
+),
+
 nps_vectors as (
     select promoters - detractors as total, promoters + detractors as squares, n, score, margin
-    from (
-        select 50.0 as promoters, 20.0 as detractors, 100.0 as n, 30.0 as score, 15.3 as margin
-        union all
-        select 250.0, 100.0, 500.0, 30.0, 6.8
-        union all
-        select 9.0, 2.0, 14.0, 50.0, 38.3
-    )
+    from nps_answers
 )
 
 select 'wilson' as what, k as a, n as b

@@ -10,7 +10,7 @@ with stated as (
 ),
 
 one_a_day as (
-    select currency, valid_from, avg(rate) as rate
+    select currency, valid_from, avg(cast(rate as decimal(28, 12))) as rate
     from stated
     where currency <> {{ reporting_currency() }}
     group by currency, valid_from

@@ -1,42 +1,66 @@
-{#- The customer id of every record. An id goes on with the cluster that holds most of its records;
-    a cluster that has a right to several keeps the one that brings most records, then the oldest. -#}
+{#- The customer id of every record. Clusters and ids are paired by how many records they share: the
+    best pair of both sides first, then again among what is left. An id that a record once had comes
+    back when nobody holds it; a cluster that gets none founds a new customer. -#}
+{% set rounds = 4 %}
 with clusters as (
     select * from {{ ref('int_identity__clusters') }}
 ),
 
-known as (
-    select record_key, customer_id, minted_from, assigned_at, sequence
+history as (
+    select
+        *,
+        row_number() over (partition by record_key order by sequence desc) = 1 as is_current
     from {{ ref('int_identity__registry') }}
-    qualify row_number() over (partition by record_key order by sequence desc) = 1
 ),
 
-overlap as (
+known as (
+    select record_key, customer_id, assigned_at from history where is_current
+),
+
+pairs as (
     select
         clusters.cluster_key,
         clusters.cluster_size,
-        known.customer_id,
-        min(known.minted_from) as minted_from,
-        count(*) as records,
-        min(known.assigned_at) as first_assigned_at,
-        min(known.sequence) as first_sequence
+        history.customer_id,
+        history.is_current,
+        min(history.minted_from) as minted_from,
+        count(distinct history.record_key) as records,
+        min(history.assigned_at) as first_assigned_at,
+        min(history.sequence) as first_sequence
     from clusters
-    inner join known on clusters.record_key = known.record_key
+    inner join history on clusters.record_key = history.record_key
     group by all
 ),
 
-heirs as (
-    select * from overlap
-    qualify row_number() over (
-        partition by customer_id order by records desc, cluster_size desc, cluster_key
-    ) = 1
+{% for round in range(rounds) %}
+ranked_{{ round }} as (
+    select
+        *,
+        row_number() over (
+            partition by customer_id order by is_current desc, records desc, cluster_size desc, cluster_key
+        ) as place_for_id,
+        row_number() over (
+            partition by cluster_key
+            order by is_current desc, records desc, first_assigned_at, first_sequence, customer_id
+        ) as place_for_cluster
+    from pairs
+    {% if round > 0 %}
+    where
+        cluster_key not in (select cluster_key from kept_{{ round - 1 }})
+        and customer_id not in (select customer_id from kept_{{ round - 1 }})
+    {% endif %}
 ),
 
-kept as (
-    select * from heirs
-    qualify row_number() over (
-        partition by cluster_key order by records desc, first_assigned_at, first_sequence, customer_id
-    ) = 1
+kept_{{ round }} as (
+    select cluster_key, customer_id, minted_from
+    from ranked_{{ round }}
+    where place_for_id = 1 and place_for_cluster = 1
+    {% if round > 0 %}
+    union all
+    select * from kept_{{ round - 1 }}
+    {% endif %}
 ),
+{% endfor %}
 
 -- a record whose id went elsewhere may found a new customer: the count keeps the ids apart
 minted_before as (
@@ -54,7 +78,7 @@ ids as (
         ) as customer_id,
         coalesce(kept.minted_from, clusters.cluster_key) as minted_from
     from (select distinct cluster_key from clusters) as clusters
-    left join kept on clusters.cluster_key = kept.cluster_key
+    left join kept_{{ rounds - 1 }} as kept on clusters.cluster_key = kept.cluster_key
     left join minted_before on clusters.cluster_key = minted_before.minted_from
 )
 

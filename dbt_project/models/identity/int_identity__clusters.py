@@ -11,5 +11,5 @@ def model(dbt, session):
         .project("record_key, identifier_type, identifier_value, confidence")
     )
     return cluster_records(
-        usable.to_arrow_table(), max_cluster_size=int(dbt.config.get("max_cluster_size"))
+        usable.to_arrow_table(), max_cluster_size=int(dbt.config.meta_get("max_cluster_size"))
     )

@@ -16,7 +16,8 @@ stages as (
         arg_max(stage, (entered_at, stage)) as current_stage,
         arg_max(amount, (entered_at, opportunity_stage_event_key)) filter (where amount is not null) as amount,
         arg_max(currency, (entered_at, opportunity_stage_event_key)) filter (where amount is not null) as currency,
-        arg_max(account_key, (entered_at, opportunity_stage_event_key)) filter (where account_key is not null) as account_key,
+        arg_max(account_key, (entered_at, opportunity_stage_event_key)) filter (where account_key is not null)
+            as account_key,
         arg_max(segment, (entered_at, opportunity_stage_event_key)) filter (where segment is not null) as segment
     from {{ ref('opportunity_stage_events') }}
     group by opportunity_key

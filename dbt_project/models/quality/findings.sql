@@ -20,6 +20,10 @@ findings as (
     from {{ ref('payments') }}
     where order_key not in (select order_key from orders)
     union all
+    select 'survey_responses', source, 'unknown_order', 'the order of the answer is not known', survey_response_key
+    from {{ ref('survey_responses') }}
+    where order_key is not null and order_key not in (select order_key from orders)
+    union all
     select 'order_lines', source, 'unknown_product', 'the product of the line is not known', order_line_key
     from {{ ref('order_lines') }}
     where product_key is not null and product_key not in (select product_key from {{ ref('products') }})

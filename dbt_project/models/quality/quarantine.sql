@@ -16,20 +16,22 @@ select
     staged.document_hash,
     not exists (
         select 1 from {{ ref('stg_exports__' ~ model) }} as later
-        where later.source = staged.source
+        where
+            later.source = staged.source
             and later.source_table = staged.source_table
             and later.document_key = staged.document_key
             and later.load_id > staged.load_id
     ) and not (
         staged.document_key is null and exists (
             select 1 from {{ ref('stg_exports__' ~ model) }} as later
-            where later.source = staged.source
+            where
+                later.source = staged.source
                 and later.source_table = staged.source_table
                 and later.origin = staged.origin
                 and later.load_id > staged.load_id
         )
     ) as is_open
-from {{ ref('stg_exports__' ~ model) }} as staged, unnest(staged.rejections) as complaints(complaint)
+from {{ ref('stg_exports__' ~ model) }} as staged, unnest(staged.rejections) as complaints (complaint)
 where len(staged.rejections) > 0
 {{ 'union all' if not loop.last }}
 {% endfor %}

@@ -1,0 +1,126 @@
+"""Rules of the dbt project: dbt checks the keys of its YAML for some databases only, so we do."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import dbt.jsonschemas
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from ingestion.concepts import load_concepts
+from orchestration.manifest import dbt_folders, put_venv_on_path
+from orchestration.settings import DBT_PROJECT_DIR, EXAMPLE_CONFIG, Settings
+
+YAML_FILES = sorted(
+    p for folder in ("models", "seeds") for p in (DBT_PROJECT_DIR / folder).rglob("*.yml")
+)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    home = tmp_path_factory.mktemp("dbt")
+    settings = Settings(home, EXAMPLE_CONFIG, str(home / "lake"), 5)
+    put_venv_on_path()
+    done = subprocess.run(
+        ["dbt", "parse", "--warn-error", *dbt_folders(settings)],
+        cwd=DBT_PROJECT_DIR,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return json.loads((settings.dbt_target / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda p: p.name)
+def test_yaml_keys_are_ones_that_dbt_knows(path: Path) -> None:
+    schema_file = Path(dbt.jsonschemas.__file__).parent / "resources" / "latest.json"
+    validator = Draft7Validator(json.loads(schema_file.read_text()))
+    errors = [
+        f"{'.'.join(map(str, error.absolute_path))}: {error.message[:200]}"
+        for error in validator.iter_errors(yaml.safe_load(path.read_text()))
+    ]
+    assert errors == []
+
+
+def test_the_list_of_concepts_is_the_list_of_contracts() -> None:
+    macro = (DBT_PROJECT_DIR / "macros" / "concepts.sql").read_text()
+    listed = set(re.findall(r"'(\w+)'", macro[macro.index("return([") : macro.index("]) }}")]))
+    contracts = {concept.model for concept in load_concepts().values()}
+    staged = {
+        p.stem.removeprefix("stg_exports__")
+        for p in (DBT_PROJECT_DIR / "models" / "staging" / "exports").glob("*.sql")
+    }
+    assert listed == contracts == staged
+
+
+def models(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    return [n for n in manifest["nodes"].values() if n["resource_type"] == "model"]
+
+
+def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
+    allowed = {
+        "staging": set(),
+        "unified": {"staging"},
+        "identity": {"unified", "identity", "reference"},
+        "finance": {"unified"},
+        "journey": {"unified", "identity", "marts", "reference"},
+        "kpis": {"marts"},
+        "marts": {"unified", "identity", "finance", "journey", "kpis", "marts", "reference"},
+        "quality": {"staging", "unified", "marts"},
+    }
+    broken = []
+    for model in models(manifest):
+        for parent in model["depends_on"]["nodes"]:
+            layer = manifest["nodes"][parent]["schema"]
+            if layer not in allowed[model["schema"]]:
+                broken.append(f"{model['name']} ({model['schema']}) reads {parent}")
+    assert broken == []
+
+
+def test_every_model_and_every_published_column_is_described(manifest: dict[str, Any]) -> None:
+    silent = [
+        m["name"] for m in models(manifest) if m["schema"] != "staging" and not m["description"]
+    ]
+    silent += [
+        f"{m['name']}.{c['name']}"
+        for m in models(manifest)
+        for c in m["columns"].values()
+        if not c["description"]
+    ]
+    assert silent == []
+
+
+def test_marts_and_concepts_have_contracts(manifest: dict[str, Any]) -> None:
+    loose = [
+        m["name"]
+        for m in models(manifest)
+        if m["schema"] in ("marts", "unified") and not m["config"]["contract"]["enforced"]
+    ]
+    assert loose == []
+
+
+def test_no_model_asks_the_clock() -> None:
+    clock = re.compile(
+        r"\b(current_date|current_timestamp|now\(\)|get_current_time|today\(\))", re.I
+    )
+    asking = [p.name for p in DBT_PROJECT_DIR.rglob("*.sql") if clock.search(p.read_text())]
+    assert asking == []
+
+
+def test_every_action_has_a_stage_and_every_kpi_a_definition() -> None:
+    import csv
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with (DBT_PROJECT_DIR / "seeds" / name).open(newline="") as handle:
+            return list(csv.DictReader(handle))
+
+    stages = {"awareness", "consideration", "decision", "service", "loyalty"}
+    for action in rows("journey_actions.csv"):
+        assert {action["stage"], action["stage_of_repeat_customer"]} <= stages, action
+    for kpi in rows("kpis.csv"):
+        assert kpi["definition"] and kpi["source"].startswith("definitions: "), kpi
+        assert kpi["stage"] in stages and kpi["requires"], kpi
