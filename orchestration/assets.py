@@ -16,14 +16,13 @@ from orchestration import progress
 from orchestration.gates import Layer
 from orchestration.lineage import column_lineage
 from orchestration.manifest import dbt_project
-from orchestration.publish import DATABASE_NAME, current_publication, is_done, publish
-from orchestration.settings import Settings, exclusive, now
+from orchestration.publish import DATABASE_NAME, current_publication, is_done, publish_build
+from orchestration.settings import Settings, now
 from orchestration.sources import load_source
 from orchestration.warehouse import (
     begin_build,
     commit_registry,
     record_build,
-    recorded_build,
     staged_fingerprint,
     tables,
     write_plan,
@@ -168,7 +167,7 @@ def _dbt_models(
             command.append("--full-refresh")
         with (
             progress.step("building the warehouse with dbt"),
-            exclusive(settings.state / "warehouse.lock", "the warehouse"),
+            settings.warehouse_lock(),
         ):
             begin_build(settings.warehouse, full_refresh=full_refresh)
             # events are kept back until dbt has let go of the file and rows can be counted
@@ -230,7 +229,7 @@ def _gates(settings: Settings) -> dg.AssetChecksDefinition:
 
         with (
             progress.step("checking the gates"),
-            exclusive(settings.state / "warehouse.lock", "the warehouse"),
+            settings.warehouse_lock(),
         ):
             outcome = run_gates(settings, load_mapping(settings.config), context.run.run_id)
         gates: list[tuple[Layer, dg.AssetKey, str]] = [
@@ -267,7 +266,7 @@ def _identity_registry(settings: Settings, marts: Sequence[dg.AssetKey]) -> dg.A
         description="Customer ids given out, append-only, in the lake: they outlive the warehouse.",
     )
     def identity_registry() -> dg.MaterializeResult:
-        with exclusive(settings.state / "warehouse.lock", "the warehouse"):
+        with settings.warehouse_lock():
             added = commit_registry(settings.warehouse, settings.lake)
         progress.say(f"identity registry: {added:,} new assignments")
         return dg.MaterializeResult(metadata={"assignments_added": added})
@@ -288,17 +287,9 @@ def _published_marts(settings: Settings, marts: Sequence[dg.AssetKey]) -> dg.Ass
     def published_marts() -> dg.MaterializeResult:
         with (
             progress.step("publishing"),
-            exclusive(settings.state / "warehouse.lock", "the warehouse"),
+            settings.warehouse_lock(),
         ):
-            fingerprint, as_of = recorded_build(settings.warehouse)
-            publication = publish(
-                settings.warehouse,
-                settings.published,
-                fingerprint=fingerprint,
-                as_of=as_of,
-                at=now(),
-                keep=settings.keep_versions,
-            )
+            publication = publish_build(settings)
         return dg.MaterializeResult(
             metadata={
                 "version": publication.version,

@@ -73,11 +73,9 @@ def publish(
 ) -> None:
     """Publish the warehouse as it was last built and gated, or go back to an earlier version."""
     from orchestration import publish as publishing
-    from orchestration.settings import exclusive, now
-    from orchestration.warehouse import recorded_build
 
     settings = _settings()
-    with exclusive(settings.state / "warehouse.lock", "the warehouse"):
+    with settings.warehouse_lock():
         if rollback:
             publication = publishing.rollback(settings.published, to)
         else:
@@ -87,15 +85,7 @@ def publish(
             outcome = run_gates(settings, load_mapping(settings.config), "by-hand")
             if outcome.blocks("landed") or outcome.blocks("marts"):
                 raise CxmError(f"the gates do not let it pass; see {outcome.page}")
-            fingerprint, as_of = recorded_build(settings.warehouse)
-            publication = publishing.publish(
-                settings.warehouse,
-                settings.published,
-                fingerprint=fingerprint,
-                as_of=as_of,
-                at=now(),
-                keep=settings.keep_versions,
-            )
+            publication = publishing.publish_build(settings)
     if as_json:
         typer.echo(json.dumps({"current": publication.version, "as_of": publication.as_of}))
     else:

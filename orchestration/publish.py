@@ -10,6 +10,8 @@ from pathlib import Path
 import duckdb
 
 from ingestion.errors import CxmError
+from orchestration.settings import Settings, now
+from orchestration.warehouse import recorded_build
 
 STORAGE_VERSION = "v1.2.0"  # so that clients from DuckDB 1.2 on can open the file
 PUBLISHED_SCHEMAS = ("marts", "quality")
@@ -25,6 +27,19 @@ class Publication:
     as_of: str | None
     published_at: str
     rows: dict[str, int]
+
+
+def publish_build(settings: Settings) -> Publication:
+    """Publish what the warehouse was last built to, under the time and limits of the settings."""
+    fingerprint, as_of = recorded_build(settings.warehouse)
+    return publish(
+        settings.warehouse,
+        settings.published,
+        fingerprint=fingerprint,
+        as_of=as_of,
+        at=now(),
+        keep=settings.keep_versions,
+    )
 
 
 def publish(

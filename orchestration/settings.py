@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +92,10 @@ class Settings:
     @property
     def dbt_target(self) -> Path:
         return self.home / "dbt" / "target"
+
+    def warehouse_lock(self) -> AbstractContextManager[None]:
+        """One process at a time writes the warehouse, or copies from it."""
+        return exclusive(self.state / "warehouse.lock", "the warehouse")
 
     def prepare(self) -> None:
         """Make the folders and set the environment that the tools read."""
