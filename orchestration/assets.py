@@ -161,7 +161,13 @@ def _dbt_models(
             progress.say("nothing new: the published version is up to date")
             context.log.info("nothing new since the last publication; nothing is built")
             return
-        command = ["build", "--exclude-resource-type", "unit_test"]
+        command = [
+            "build",
+            "--exclude-resource-type",
+            "unit_test",
+            "--exclude",
+            "tag:macro_vectors",
+        ]
         full_refresh = forced or staged_fingerprint(settings.warehouse) != fingerprint.staging
         if full_refresh:
             command.append("--full-refresh")

@@ -66,10 +66,20 @@ def read_status(settings: Settings) -> dict[str, Any]:
     }
 
 
+# a file that feeds two concepts is two accounts, but its documents were received once
 _ACCOUNTS = """
+    with received as (
+        select source, source_table, load_id, max(received) as received,
+            max(extracted_at) as extracted_at
+        from quality.load_accounts group by all
+    ), set_aside as (
+        select source, count(distinct (source_table, load_id, origin, origin_row)) as quarantined
+        from quality.quarantine group by source
+    )
     select source, max(extracted_at) as newest, sum(received)::bigint as received,
-        sum(accepted)::bigint as accepted, sum(quarantined)::bigint as quarantined
-    from quality.load_accounts group by source
+        (sum(received) - coalesce(any_value(quarantined), 0))::bigint as accepted,
+        coalesce(any_value(quarantined), 0) as quarantined
+    from received left join set_aside using (source) group by source
 """
 
 _QUARANTINE = """

@@ -46,7 +46,7 @@ def cluster_records(identifiers: pa.Table, max_cluster_size: int) -> pa.Table:
         if not too_large.any():
             break
         cut_below[too_large] = level
-        kept = ~too_large[record] | (confidence >= level)
+        kept = confidence >= cut_below[record]  # what was cut before stays cut
         label = _components(record[kept], value[kept], len(keys))
     size = np.bincount(label, minlength=len(keys))
     return pa.table(

@@ -226,12 +226,12 @@ limit 0
     {%- elif data_type == 'varchar' -%}
         {{ text }}
     {%- elif data_type == 'timestamp' -%}
-        {{ utc_timestamp(text, input.timezone, input.get('timestamp_format')) }}
+        {{ plausible_time(utc_timestamp(text, input.timezone, input.get('timestamp_format'))) }}
     {%- elif data_type == 'date' -%}
         {%- if input.get('timestamp_format') -%}
-        cast(try_strptime({{ text }}, {{ input.timestamp_format }}) as date)
+        {{ plausible_time('cast(try_strptime(' ~ text ~ ', ' ~ input.timestamp_format ~ ') as date)') }}
         {%- else -%}
-        coalesce(try_cast({{ text }} as date), cast(try_cast({{ text }} as timestamp) as date))
+        {{ plausible_time('coalesce(try_cast(' ~ text ~ ' as date), cast(try_cast(' ~ text ~ ' as timestamp) as date))') }}
         {%- endif -%}
     {%- elif data_type == 'boolean' -%}
         case
@@ -253,6 +253,11 @@ limit 0
     {%- endif -%}
 {%- endmacro %}
 
+{#- DuckDB reads `infinity` and the year 20181 as times; nobody means them. -#}
+{% macro plausible_time(time) -%}
+    list_filter([{{ time }}], t -> isfinite(t) and t between date '1800-01-01' and date '2200-01-01')[1]
+{%- endmacro %}
+
 {#- A number as DuckDB reads it, out of a file that may write 1.234,50. -#}
 {% macro point_number(text, input) -%}
     {{ "replace(replace(" ~ text ~ ", '.', ''), ',', '.')" if input.get('decimal_comma') else text }}
@@ -264,8 +269,8 @@ limit 0
     timezone('UTC', timezone('{{ zone }}', try_strptime({{ text }}, {{ format }})))
     {%- else -%}
     case
-        when regexp_matches({{ text }}, ':\d{2}(\.\d+)?\s*([zZ]|[+-]\d{2}(:?\d{2})?)$')
-            then timezone('UTC', try_cast({{ text }} as timestamptz))
+        when regexp_matches({{ text }}, ':\d{2}(\.\d+)?\s*([zZ]|UTC|GMT|[+-]\d{2}(:?\d{2})?)$')
+            then timezone('UTC', try_cast(regexp_replace({{ text }}, '\s+([+-]\d{2})', '\1') as timestamptz))
         else timezone('UTC', timezone('{{ zone }}', try_cast({{ text }} as timestamp)))
     end
     {%- endif -%}
@@ -279,3 +284,19 @@ limit 0
         'bigint': 'is not a whole number',
     }.get(data_type, 'is not a number')) }}
 {% endmacro %}
+
+{#- Rows of each load of a table, from the footers of its files: independent of what staging made of them. -#}
+{% macro lake_row_counts(concept, input) %}
+    {%- set files = [] %}
+    {%- for load in input.loads %}{% do files.extend(load.files) %}{% endfor %}
+    {%- set fed = namespace(model=none) %}
+    {%- for name in unified_models() if contract(name).config.meta.concept == concept %}{% set fed.model = name %}{% endfor %}
+    select
+        '{{ input.source }}' as source,
+        '{{ input.table }}' as source_table,
+        '{{ fed.model }}' as model,
+        regexp_extract(file_name, '([0-9]+\.[0-9]+)\.[^/]*$', 1) as load_id,
+        sum(num_rows) as received
+    from parquet_file_metadata([{% for f in files %}'{{ f | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}])
+    group by load_id
+{%- endmacro %}

@@ -31,5 +31,5 @@
 
 {#- An exact amount from an amount and a rate: sums of it do not depend on the order of the rows. -#}
 {% macro in_reporting_currency(amount, rate) -%}
-    cast(cast({{ amount }} as double) * {{ rate }} as decimal(18, 4))
+    try_cast(cast({{ amount }} as double) * {{ rate }} as decimal(18, 4))
 {%- endmacro %}

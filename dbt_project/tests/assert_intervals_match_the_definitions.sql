@@ -1,3 +1,4 @@
+{{ config(tags=['macro_vectors']) }}
 -- Vectors of the definitions: Wilson 42/50 and 5/5, NPS of (50, 30, 20), (250, 150, 100), (9, 3, 2).
 with wilson_vectors as (
     select 42.0 as k, 50.0 as n, 0.715 as low, 0.917 as high

@@ -92,14 +92,17 @@ def _table_resource(
     def new_documents() -> Iterator[pa.Table]:
         # file name -> hash of the content that was last read under it
         known: dict[str, str] = dlt.current.resource_state().setdefault("files", {})
+        digests = {name: content_hash(path) for name, path in files.items()}
+        # A file of the same content that has gone since the last run was renamed to this. One that
+        # is still there, or went earlier, makes this a later export of the same state.
+        gone = {digest: name for name, digest in known.items() if name not in files}
+        for name, digest in digests.items():
+            if name not in known and digest in gone:
+                known[name] = known.pop(gone.pop(digest))
+        for name in [name for name in known if name not in files]:
+            del known[name]
         for name, path in files.items():
-            digest = content_hash(path)
-            if name not in known:
-                # a file of that content that is gone was renamed to this; if it is still there,
-                # this is a later export of the same state, which must count as the later one
-                gone = [n for n, d in known.items() if d == digest and n not in files]
-                if gone:
-                    known[name] = known.pop(gone[0])
+            digest = digests[name]
             if known.get(name) == digest:
                 continue
             rows = 0

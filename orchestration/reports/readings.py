@@ -247,10 +247,22 @@ class Marts:
         """What each source delivered, and how new it is."""
         return self.rows(
             """
-            with loads as (
-                select source, sum(received)::bigint as received, sum(accepted)::bigint as accepted,
-                    sum(quarantined)::bigint as quarantined, max(extracted_at) as loaded_at
-                from quality.load_accounts group by source
+            with received as (
+                -- a file that feeds two concepts is two accounts, received once
+                select source, source_table, load_id, max(received) as received,
+                    max(extracted_at) as loaded_at
+                from quality.load_accounts group by all
+            ),
+            set_aside as (
+                select source,
+                    count(distinct (source_table, load_id, origin, origin_row)) as quarantined
+                from quality.quarantine group by source
+            ),
+            loads as (
+                select source, sum(received)::bigint as received,
+                    (sum(received) - coalesce(any_value(quarantined), 0))::bigint as accepted,
+                    coalesce(any_value(quarantined), 0) as quarantined, max(loaded_at) as loaded_at
+                from received left join set_aside using (source) group by source
             ),
             touches as (
                 select source, max(occurred_at) filter (where occurred_at <= ?) as newest_at,

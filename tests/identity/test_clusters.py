@@ -101,3 +101,15 @@ def test_the_order_of_the_rows_does_not_matter(edges: list[Edge], random) -> Non
     shuffled = list(edges)
     random.shuffle(shuffled)
     assert clusters(edges) == clusters(shuffled)
+
+
+def test_another_cluster_that_is_too_large_does_not_undo_a_cut() -> None:
+    """A is cut at the first level; B only at the second, when A must stay cut."""
+    phone = ("phone", 10)
+    a = [(f"a{i}", phone, "a") for i in range(6)] + [
+        (f"a{i}", EMAIL, f"a{i // 2}") for i in range(6)
+    ]
+    b = [(f"b{i}", EMAIL, "b") for i in range(6)] + [(f"b{i}", PERSON, f"b{i}") for i in range(6)]
+    alone, beside = clusters(a, max_cluster_size=4), clusters(a + b, max_cluster_size=4)
+    assert alone == {record: beside[record] for record in alone}
+    assert sorted(set(alone.values())) == ["a0", "a2", "a4"]

@@ -129,3 +129,13 @@ def test_an_empty_file_is_noted_and_stops_nothing(company: Company) -> None:
     assert load.result.documents == {"orders": 1}
     company.write("orders_1.csv", HEADER + order_rows(2))
     assert company.load().result.documents["orders"] == 1
+
+
+def test_a_state_that_returns_after_another_is_read_again(company: Company) -> None:
+    """Each export replaces the one before; the third is the first again, and no rename of it."""
+    states = [HEADER + order_rows(1), HEADER + order_rows(2), HEADER + order_rows(1)]
+    for number, state in enumerate(states, start=1):
+        company.write(f"orders_{number}.csv", state)
+        assert company.load().result.documents["orders"] == 1, number
+        (company.root / f"orders_{number}.csv").unlink()
+    assert company.loaded_keys() == ["1", "2", "1"]

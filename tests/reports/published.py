@@ -16,9 +16,13 @@ QUALITY = {
         "extracted_at": "timestamp",
         **dict.fromkeys(("received", "accepted", "quarantined"), "bigint"),
     },
-    "quarantine": dict.fromkeys(
-        ("source", "model", "document_hash", "column_name", "value", "reason"), "varchar"
-    ),
+    "quarantine": {
+        **dict.fromkeys(
+            ("source", "source_table", "model", "load_id", "origin", "column_name"), "varchar"
+        ),
+        **dict.fromkeys(("value", "reason", "document_hash"), "varchar"),
+        "origin_row": "bigint",
+    },
     "findings": {
         **dict.fromkeys(("model", "source", "finding", "explanation", "example"), "varchar"),
         "records": "bigint",
@@ -192,6 +196,8 @@ def small_company() -> dict[str, list[dict[str, Any]]]:
                 "source": "shop",
                 "model": "orders",
                 "document_hash": f"h{number}",
+                "origin": "orders.csv",
+                "origin_row": number,
                 "column_name": "ordered_at",
                 "reason": "not a time",
             }

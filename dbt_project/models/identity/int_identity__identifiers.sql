@@ -44,15 +44,21 @@ blocked as (
             identifiers.identifier_type = patterns.identifier_type
             and regexp_matches(
                 case
-                    when identifiers.identifier_type = 'source_person_id'
-                        then substr(identifiers.identifier_value, strpos(identifiers.identifier_value, ':') + 1)
+                    when identifiers.identifier_type in ('source_person_id', 'record')
+                        then lower(substr(identifiers.identifier_value, strpos(identifiers.identifier_value, ':') + 1))
                     else identifiers.identifier_value
                 end, patterns.pattern
             )
 ),
 
 spread as (
-    select identifier_type, identifier_value, count(distinct record_key) as records
+    -- a device counts as one record of its own, whether or not it was ever used without logging in
+    select
+        identifier_type,
+        identifier_value,
+        count(distinct record_key) filter (
+            where identifier_type <> 'visitor' or record_key <> regexp_replace(identifier_value, ':', ':visitor:')
+        ) + (identifier_type = 'visitor')::int as records
     from identifiers
     group by identifier_type, identifier_value
 )
@@ -81,5 +87,6 @@ left join blocked
     on
         identifiers.identifier_type = blocked.identifier_type
         and identifiers.identifier_value = blocked.identifier_value
+        and identifiers.identifier_value <> identifiers.record_key
 where identifiers.identifier_value is not null
 group by all

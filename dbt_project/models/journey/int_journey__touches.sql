@@ -23,13 +23,15 @@ with touches as (
     union all by name
     select
         order_key as record_key, 'order' as concept, 'order_shipped' as action,
-        {{ person_reference(email='email') }} as person_ref, source, shipped_at as occurred_at, order_key
-    from {{ ref('orders') }} where shipped_at is not null
+        cast(null as varchar) as person_ref, source, shipped_at as occurred_at, order_key,
+        customer_id as known_customer_id
+    from {{ ref('fct_orders') }} where shipped_at is not null
     union all by name
     select
         order_key as record_key, 'order' as concept, 'order_delivered' as action,
-        {{ person_reference(email='email') }} as person_ref, source, delivered_at as occurred_at, order_key
-    from {{ ref('orders') }} where delivered_at is not null
+        cast(null as varchar) as person_ref, source, delivered_at as occurred_at, order_key,
+        customer_id as known_customer_id
+    from {{ ref('fct_orders') }} where delivered_at is not null
     union all by name
     select
         order_key as record_key, 'order' as concept, 'order_canceled' as action,
@@ -77,7 +79,8 @@ with touches as (
     union all by name
     select
         conversation_key as record_key, 'conversation' as concept, 'conversation_' || kind as action,
-        {{ person_reference(email='email') }} as person_ref, source, started_at as occurred_at, ticket_key
+        {{ person_reference(email='email') }} as person_ref, source, started_at as occurred_at, ticket_key,
+        direction as stated_direction
     from {{ ref('conversations') }}
     union all by name
     select
@@ -155,7 +158,7 @@ select
     identified.action,
     actions.touchpoint,
     coalesce(identified.channel, actions.default_channel) as channel,
-    actions.direction,
+    coalesce(identified.stated_direction, actions.direction) as direction,
     case
         when identified.occurred_at >= second_orders.second_ordered_at then actions.stage_of_repeat_customer
         else actions.stage

@@ -83,6 +83,6 @@ select
     coalesce(region, '(unknown)') as region,
     sum(cast(total as decimal(18, 4))) as total,
     sum(weight) as weight,
-    sum(cast(total as decimal(18, 4)) * cast(total as decimal(18, 4))) as squares
+    sum(cast(total as decimal(38, 4)) * cast(total as decimal(38, 4))) as squares
 from observations
 group by all

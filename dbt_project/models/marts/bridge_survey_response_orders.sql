@@ -11,6 +11,10 @@ with final as (
     inner join {{ ref('fct_survey_responses') }} as responses
         on answers.source || ':' || answers.response_id = responses.response_key
     where answers.order_key is not null
+    qualify row_number() over (
+        partition by answers.source, answers.response_id, answers.order_key
+        order by answers.survey_response_key desc
+    ) = 1
 )
 
 select {{ contract_columns() }} from final

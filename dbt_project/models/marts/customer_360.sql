@@ -48,6 +48,19 @@ flags as (
     group by assignments.customer_id
 ),
 
+email_consents as (
+    select {{ person_reference(email='email') }} as record_key, purpose, is_granted, occurred_at
+    from {{ ref('consent_events') }}
+    where coalesce(channel, 'email') = 'email'
+),
+
+unsubscribes as (
+    select {{ person_reference(email='email') }} as record_key, max(occurred_at) as occurred_at
+    from {{ ref('campaign_events') }}
+    where kind = 'unsubscribed'
+    group by all
+),
+
 -- the most restrictive statement wins: one 'no' that no later 'yes' of the same record took back
 consents as (
     select customer_id, bool_and(is_granted) as has_email_consent
@@ -58,15 +71,26 @@ consents as (
             on records.person_record_key = assignments.record_key
         where records.email_consent is not null
         union all
-        select assignments.customer_id, arg_max(events.is_granted, (events.occurred_at, not events.is_granted))
+        select assignments.customer_id, statements.is_granted
         from (
-            select *, {{ person_reference(email='email') }} as record_key
-            from {{ ref('consent_events') }}
-            where coalesce(channel, 'email') = 'email'
-        ) as events
+            -- the last word on each purpose
+            select record_key, arg_max(is_granted, (occurred_at, not is_granted)) as is_granted
+            from email_consents
+            group by record_key, purpose
+            union all
+            -- an unsubscribe holds until a later yes
+            select unsubscribes.record_key, false as is_granted
+            from unsubscribes
+            left join (
+                select record_key, max(occurred_at) as granted_at
+                from email_consents
+                where is_granted
+                group by record_key
+            ) as grants on unsubscribes.record_key = grants.record_key
+            where unsubscribes.occurred_at >= coalesce(grants.granted_at, unsubscribes.occurred_at)
+        ) as statements
         inner join {{ ref('int_identity__assignments') }} as assignments
-            on events.record_key = assignments.record_key
-        group by assignments.customer_id, events.record_key
+            on statements.record_key = assignments.record_key
     ) as statements
     group by customer_id
 ),

@@ -13,7 +13,9 @@ stages as (
         min(entered_at) filter (where stage = 'proposal') as proposal_at,
         min(entered_at) filter (where stage = 'won') as won_at,
         min(entered_at) filter (where stage = 'lost') as lost_at,
-        arg_max(stage, (entered_at, stage)) as current_stage,
+        arg_max(stage, (
+            entered_at, list_position(['new', 'qualified', 'proposal', 'negotiation', 'lost', 'won'], stage)
+        )) as current_stage,
         arg_max(amount, (entered_at, opportunity_stage_event_key)) filter (where amount is not null) as amount,
         arg_max(currency, (entered_at, opportunity_stage_event_key)) filter (where amount is not null) as currency,
         arg_max(account_key, (entered_at, opportunity_stage_event_key)) filter (where account_key is not null)

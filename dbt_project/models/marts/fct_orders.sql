@@ -57,8 +57,8 @@ joined as (
             coalesce(orders.estimated_delivery_at, shipments.estimated_delivery_at) as estimated_delivery_at,
             coalesce(orders.delivered_on, {{ reporting_date('shipments.delivered_at') }}) as delivered_on,
             coalesce(orders.discount_amount, 0) as discount_amount,
-            coalesce(orders.shipping_amount, 0) + coalesce(lines.shipping_amount, 0) as shipping_amount,
-            coalesce(orders.tax_amount, 0) + coalesce(lines.tax_amount, 0) as tax_amount
+            coalesce(orders.shipping_amount, lines.shipping_amount, 0) as shipping_amount,
+            coalesce(orders.tax_amount, lines.tax_amount, 0) as tax_amount
         ),
         assignments.customer_id,
         coalesce(lines.lines, 0) as lines,

@@ -52,7 +52,7 @@ responses as (
         coalesce(bool_and(is_partial), false) as is_partial,
         min(order_key) as order_key,
         min(ticket_key) as ticket_key,
-        count(order_key) as orders_covered,
+        count(distinct order_key) as orders_covered,
         min(channel) as channel,
         min(language) as language,
         max(comment_title) as comment_title,

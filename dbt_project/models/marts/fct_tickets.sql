@@ -17,6 +17,18 @@ messages as (
     group by ticket_key
 ),
 
+status_events as (
+    select
+        ticket_key,
+        occurred_at,
+        to_value,
+        coalesce(
+            from_value, lag(to_value) over (partition by ticket_key order by occurred_at, ticket_event_key)
+        ) as from_value
+    from {{ ref('ticket_events') }}
+    where field = 'status'
+),
+
 -- returns from solved to a state in which somebody has work again
 changes as (
     select
@@ -24,8 +36,7 @@ changes as (
         min(occurred_at) filter (where to_value = 'solved') as first_solved_at,
         max(occurred_at) filter (where to_value = 'solved') as solved_at,
         count(*) filter (where from_value = 'solved' and to_value in ('new', 'open', 'pending', 'hold')) as reopens
-    from {{ ref('ticket_events') }}
-    where field = 'status'
+    from status_events
     group by ticket_key
 ),
 
