@@ -9,5 +9,9 @@ class MappingError(CxmError):
     """A mapping file that does not hold; nothing was loaded."""
 
 
+class SettingError(CxmError):
+    """A wrong setting or argument; nothing was done."""
+
+
 class SourceError(CxmError):
     """A source that cannot be read; other sources go on."""

@@ -16,12 +16,14 @@ from orchestration import progress
 from orchestration.gates import Layer
 from orchestration.lineage import column_lineage
 from orchestration.manifest import dbt_project
-from orchestration.publish import DATABASE_NAME, current_publication, is_done, publish_build
+from orchestration.publish import is_done, publish_build
+from orchestration.reports import write_report
 from orchestration.settings import Settings, now
 from orchestration.sources import load_source
 from orchestration.warehouse import (
     begin_build,
     commit_registry,
+    read_plan,
     record_build,
     staged_fingerprint,
     tables,
@@ -57,7 +59,6 @@ def lake_key(mapping: LoadedMapping, source: str, table: str) -> dg.AssetKey:
 
 def _source_assets(settings: Settings, mapping: LoadedMapping, source: str) -> dg.AssetsDefinition:
     source_spec = mapping.spec.sources[source]
-    stale = source_spec.stale_after_days
     specs = [
         dg.AssetSpec(
             lake_key(mapping, source, table),
@@ -66,8 +67,6 @@ def _source_assets(settings: Settings, mapping: LoadedMapping, source: str) -> d
             owners=OWNERS,
             description=f"Documents of {spec.path}, every version as received: "
             + ", ".join(record.concept for record in spec.all_records()),
-            skippable=True,
-            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=stale or 7)),
         )
         for table, spec in source_spec.files.items()
     ]
@@ -273,7 +272,9 @@ def _identity_registry(settings: Settings, marts: Sequence[dg.AssetKey]) -> dg.A
     )
     def identity_registry() -> dg.MaterializeResult:
         with settings.warehouse_lock():
-            added = commit_registry(settings.warehouse, settings.lake)
+            added = commit_registry(
+                settings.warehouse, settings.lake, read_plan(settings)["company"]
+            )
         progress.say(f"identity registry: {added:,} new assignments")
         return dg.MaterializeResult(metadata={"assignments_added": added})
 
@@ -288,6 +289,10 @@ def _published_marts(settings: Settings, marts: Sequence[dg.AssetKey]) -> dg.Ass
         kinds={"duckdb", "parquet"},
         owners=OWNERS,
         pool=WAREHOUSE_POOL,
+        # loads are attempted whether or not a source has news; publishing means news
+        freshness_policy=dg.FreshnessPolicy.time_window(
+            fail_window=timedelta(days=7), warn_window=timedelta(days=2)
+        ),
         description="The marts as BI tools read them: published/current, swapped in one step.",
     )
     def published_marts() -> dg.MaterializeResult:
@@ -317,30 +322,11 @@ def _monthly_report(settings: Settings) -> dg.AssetsDefinition:
         description="What the company looks like to its customers, this month against last.",
     )
     def monthly_report() -> dg.MaterializeResult:
-        from orchestration.reports.monthly import build_report
-
-        current = current_publication(settings.published)
-        if current is None:
-            raise CxmError("nothing is published, so there is nothing to report")
-        folder = settings.reports / current.version
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / "monthly.html"
-        spec = load_mapping(settings.config).spec
         with progress.step("writing the report"):
-            info = build_report(
-                settings.published / "current" / DATABASE_NAME,
-                target,
-                title=f"What {spec.name} looks like to its customers",
-                currency=spec.reporting_currency,
-                published_version=current.version,
-            )
-        latest, draft = settings.reports / "latest.html", settings.reports / ".latest-draft"
-        draft.unlink(missing_ok=True)
-        draft.symlink_to(target.relative_to(settings.reports))
-        draft.replace(latest)
+            info = write_report(settings)
         return dg.MaterializeResult(
             metadata={
-                "path": dg.MetadataValue.path(str(target)),
+                "path": dg.MetadataValue.path(str(info.path)),
                 "month": str(info.month or "none"),
                 "changed": ", ".join(info.changed) or "none",
                 "not computable": ", ".join(info.missing) or "none",

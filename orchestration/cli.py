@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ingestion.errors import CxmError
-from orchestration.settings import Settings
+from ingestion.errors import CxmError, MappingError, SettingError
+from orchestration.settings import Settings, now
 
 app = typer.Typer(
     help="The customer-experience warehouse: load, build, gate, publish, report.",
@@ -73,7 +73,10 @@ def publish(
 ) -> None:
     """Publish the warehouse as it was last built and gated, or go back to an earlier version."""
     from orchestration import publish as publishing
+    from orchestration.warehouse import commit_registry, read_plan, recorded_build
 
+    if to is not None and not rollback:
+        raise SettingError("--to goes with --rollback")
     settings = _settings()
     with settings.warehouse_lock():
         if rollback:
@@ -81,11 +84,16 @@ def publish(
         else:
             from ingestion.exports.mapping import load_mapping
             from orchestration.gates import run_gates
+            from orchestration.reports import write_report
 
+            recorded_build(settings.warehouse)
             outcome = run_gates(settings, load_mapping(settings.config), "by-hand")
             if outcome.blocks("landed") or outcome.blocks("marts"):
                 raise CxmError(f"the gates do not let it pass; see {outcome.page}")
+            # ids that readers see must outlive the warehouse
+            commit_registry(settings.warehouse, settings.lake, read_plan(settings)["company"])
             publication = publishing.publish_build(settings)
+            write_report(settings)
     if as_json:
         typer.echo(json.dumps({"current": publication.version, "as_of": publication.as_of}))
     else:
@@ -102,14 +110,16 @@ def audit(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([row.__dict__ for row in rows], indent=1))
         return
-    table = Table("stage", "KPI", "owner", "computable", "missing", box=None, pad_edge=False)
+    table = Table("stage", "KPI", "owner", "computable", box=None, pad_edge=False)
+    longest = max((len(name) for row in rows for name in row.missing), default=7)
+    table.add_column("missing", overflow="fold", min_width=longest)
     for row in rows:
         table.add_row(
             row.stage,
             row.name,
             row.owner_team,
             "[green]yes[/green]" if row.computable else "[red]no[/red]",
-            ", ".join(row.missing),
+            "\n".join(row.missing),
         )
     console.print(table)
 
@@ -122,18 +132,19 @@ def check() -> None:
     from ingestion.sources.exports import find_files
 
     mapping = load_mapping(_settings().config)
-    problems = []
+    problems, count = [], 0
     for source, table, spec in mapping.tables():
         try:
             for path in find_files(mapping, source, table):
                 check_header(path, spec, mapping.columns(source, table))
+                count += 1
         except CxmError as error:
             problems.append(str(error))
     for problem in problems:
         console.print(f"[red]{escape(problem)}[/red]", soft_wrap=True)
     if problems:
         raise typer.Exit(MISUSED)
-    console.print(f"{mapping.path.name} holds: {len(list(mapping.tables()))} files can be read")
+    console.print(f"{mapping.path.name} holds: {count} files can be read")
 
 
 @app.command()
@@ -159,6 +170,7 @@ def mapping_schema() -> None:
 
 def _settings() -> Settings:
     settings = Settings.from_env()
+    now()  # a wrong CXM_NOW is refused before anything is done
     settings.prepare()
     return settings
 
@@ -173,10 +185,14 @@ def _print_status(found: dict[str, Any]) -> None:
         )
     else:
         console.print("[yellow]nothing is published yet: run `cxm run`[/yellow]")
+    if found["is_building"]:
+        console.print("a run is writing the warehouse; quality is that of the published version")
     table = Table("source", "last attempt", "newest data", "received", "accepted", "quarantined",
                   "state", box=None, pad_edge=False, title_justify="left")  # fmt: skip
     for row in found["sources"]:
-        state = "[red]failed[/red]" if row["error"] else "[green]ok[/green]"
+        state = "[green]ok[/green]" if row["last_attempt"] else "not yet loaded"
+        if row["error"]:
+            state = "[red]failed[/red]"
         table.add_row(
             row["source"],
             (row["last_attempt"] or "never")[:16].replace("T", " "),
@@ -225,7 +241,7 @@ def main() -> None:
         Console(stderr=True, highlight=False).print(
             f"[red]{escape(str(error))}[/red]", soft_wrap=True
         )
-        sys.exit(MISUSED)
+        sys.exit(MISUSED if isinstance(error, MappingError | SettingError) else FAILED)
 
 
 if __name__ == "__main__":

@@ -136,8 +136,10 @@ def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dic
     rows: dict[str, int] = {}
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
-        connection.execute(f"attach '{target}' as target (storage_version '{STORAGE_VERSION}')")
+        connection.execute(f"attach {_quoted(warehouse)} as warehouse (read_only)")
+        connection.execute(
+            f"attach {_quoted(target)} as target (storage_version '{STORAGE_VERSION}')"
+        )
         connection.execute("use warehouse")
         tables = connection.execute(
             "select schema_name, table_name, comment from duckdb_tables()"
@@ -153,10 +155,12 @@ def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dic
             connection.execute(f"create table target.{name} as select * from {name} order by all")
             (draft / "parquet" / schema).mkdir(parents=True, exist_ok=True)
             file = draft / "parquet" / schema / f"{table}.parquet"
-            connection.execute(f"copy target.{name} to '{file}' (format parquet, compression zstd)")
+            connection.execute(
+                f"copy target.{name} to {_quoted(file)} (format parquet, compression zstd)"
+            )
             counts = connection.execute(
                 f"select (select count(*) from {name}), (select count(*) from target.{name}),"
-                f" (select count(*) from read_parquet('{file}'))"
+                f" (select count(*) from read_parquet({_quoted(file)}))"
             ).fetchone()
             assert counts is not None
             if len(set(counts)) != 1:
@@ -171,6 +175,10 @@ def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dic
         connection.execute("checkpoint target")
         connection.execute("detach target")
     return rows
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _copy_descriptions(connection: duckdb.DuckDBPyConnection) -> None:

@@ -122,4 +122,6 @@ def _innermost(error: Any) -> str:
         error = error.cause
     if error is None:
         return "failed"
+    if "Interrupted" in str(error.message):
+        return "interrupted; run again to go on"
     return re.sub(r"^[\w.]+(?:Error|Exception|Failure): ", "", str(error.message)).strip()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingestion.errors import CxmError
+from ingestion.errors import CxmError, SettingError
 from ingestion.lake import Lake
 
 PROJECT_ROOT = Path(__file__).parent.parent
@@ -52,8 +52,10 @@ class Settings:
         """`CXM_HOME`, `CXM_CONFIG`, `CXM_LAKE_URL`, `CXM_KEEP_VERSIONS`, or their defaults."""
         home = Path(os.environ.get("CXM_HOME") or PROJECT_ROOT / "data").resolve()
         keep = os.environ.get("CXM_KEEP_VERSIONS") or "5"
-        if not keep.isdigit() or int(keep) < 1:
-            raise CxmError(f"CXM_KEEP_VERSIONS is {keep!r}; it must be a whole number from 1 on")
+        if not keep.isdecimal() or int(keep) < 1:
+            raise SettingError(
+                f"CXM_KEEP_VERSIONS is {keep!r}; it must be a whole number from 1 on"
+            )
         return cls(
             home=home,
             config=Path(os.environ.get("CXM_CONFIG") or EXAMPLE_CONFIG).resolve(),
@@ -99,11 +101,14 @@ class Settings:
 
     def prepare(self) -> None:
         """Make the folders and set the environment that the tools read."""
-        for folder in (self.state, self.dagster_home, self.dbt_target, self.reports):
-            folder.mkdir(parents=True, exist_ok=True)
-        config = self.dagster_home / "dagster.yaml"
-        if not config.exists() or config.read_text() != DAGSTER_YAML:
-            config.write_text(DAGSTER_YAML)
+        try:
+            for folder in (self.state, self.dagster_home, self.dbt_target, self.reports):
+                folder.mkdir(parents=True, exist_ok=True)
+            config = self.dagster_home / "dagster.yaml"
+            if not config.exists() or config.read_text() != DAGSTER_YAML:
+                config.write_text(DAGSTER_YAML)
+        except OSError as error:
+            raise SettingError(f"CXM_HOME {self.home} cannot be written: {error}") from None
         os.environ.update(TELEMETRY_OFF)
         os.environ["CXM_HOME"] = str(self.home)
         os.environ["CXM_CONFIG"] = str(self.config)
@@ -121,7 +126,7 @@ def now() -> datetime:
     try:
         moment = datetime.fromisoformat(given)
     except ValueError:
-        raise CxmError(f"CXM_NOW is {given!r}; write it as 2026-01-31T08:00:00+00:00") from None
+        raise SettingError(f"CXM_NOW is {given!r}; write it as 2026-01-31T08:00:00+00:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

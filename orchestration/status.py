@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from ingestion.exports.mapping import load_mapping
-from orchestration.publish import current_publication, publications
+from orchestration.publish import DATABASE_NAME, current_publication, publications
 from orchestration.settings import Settings
 from orchestration.sources import last_attempt
 
@@ -30,8 +30,15 @@ def read_status(settings: Settings) -> dict[str, Any]:
     accounts: dict[str, dict[str, Any]] = {}
     quarantine: list[dict[str, Any]] = []
     findings: list[dict[str, Any]] = []
-    if settings.warehouse.exists():
-        with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+    is_building = False
+    database = settings.warehouse
+    try:
+        duckdb.connect(str(database), read_only=True).close()
+    except duckdb.IOException:  # absent, or a run is writing it
+        is_building = database.exists()
+        database = settings.published / "current" / DATABASE_NAME
+    if database.exists():
+        with duckdb.connect(str(database), read_only=True) as connection:
             if _has_quality(connection):
                 accounts = {row["source"]: row for row in _rows(connection, _ACCOUNTS)}
                 quarantine = _rows(connection, _QUARANTINE)
@@ -55,11 +62,14 @@ def read_status(settings: Settings) -> dict[str, Any]:
         if current is None
         else {"version": current.version, "as_of": current.as_of, "at": current.published_at},
         "rolled_back": current is not None and kept[-1].version != current.version,
+        "is_building": is_building,
         "versions": [publication.version for publication in kept],
         "sources": sources,
         "quarantine": quarantine,
         "findings": findings,
-        "failed_checks": _failed_checks(settings.dagster_home),
+        "failed_checks": _failed_checks(
+            settings.dagster_home, {mapping.spec.dataset(source) for source in mapping.spec.sources}
+        ),
         "alerts": _alerts(
             settings.home / "alerts.jsonl", since=kept[-1].published_at if kept else ""
         ),
@@ -103,7 +113,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _failed_checks(dagster_home: Path) -> list[dict[str, str]]:
+def _failed_checks(dagster_home: Path, datasets: set[str]) -> list[dict[str, str]]:
     """From Dagster's own store; importing Dagster to ask would take seconds."""
     store = dagster_home / "history" / "runs" / "index.db"
     if not store.exists():
@@ -113,7 +123,12 @@ def _failed_checks(dagster_home: Path) -> list[dict[str, str]]:
             rows = connection.execute(_LATEST_CHECKS).fetchall()
         except sqlite3.OperationalError:  # no check has run yet
             return []
-    return [{"asset": "/".join(json.loads(asset)), "check": check} for asset, check, _ in rows]
+    failed = [(json.loads(asset), check) for asset, check, _ in rows]
+    return [
+        {"asset": "/".join(key), "check": check}
+        for key, check in failed
+        if key[0] != "lake" or key[1] in datasets  # not those of another company, or of the past
+    ]
 
 
 def _alerts(path: Path, since: str) -> list[dict[str, str]]:

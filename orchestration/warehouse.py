@@ -105,15 +105,16 @@ def recorded_build(warehouse: Path) -> tuple[str, str]:
     return row
 
 
-def commit_registry(warehouse: Path, lake: Lake) -> int:
+def commit_registry(warehouse: Path, lake: Lake, company: str) -> int:
     """Append the ids that this build gave out to the registry in the lake; returns their number.
 
     One new file, written under its final name in one step: a reader sees all of it or nothing.
     """
-    folder = lake.path(IDENTITY_DATASET, "registry")
-    written = [p for p in lake.files(IDENTITY_DATASET, "registry") if p.endswith(".parquet")]
+    folder = lake.path(IDENTITY_DATASET, company)
+    written = [p for p in lake.files(IDENTITY_DATASET, company) if p.endswith(".parquet")]
     sequence = max((int(PurePosixPath(p).stem) for p in written), default=0) + 1
     local = warehouse.parent / "state" / f"registry-{sequence:08d}.parquet"
+    quoted = str(local).replace("'", "''")
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         row = connection.execute(
@@ -124,7 +125,7 @@ def commit_registry(warehouse: Path, lake: Lake) -> int:
                 from identity.int_identity__assignments
                 where customer_id is distinct from previous_customer_id
                 order by record_key
-            ) to '{local}' (format parquet)
+            ) to '{quoted}' (format parquet)
             """
         ).fetchone()
     added = int(row[0]) if row else 0

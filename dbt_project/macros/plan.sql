@@ -8,7 +8,7 @@
 
 {% macro read_text_sql(path) %}{{ return(adapter.dispatch('read_text_sql', 'cxm')(path)) }}{% endmacro %}
 {% macro duckdb__read_text_sql(path) %}
-    {{ return("select content from read_text('" ~ path ~ "')") }}
+    {{ return("select content from read_text('" ~ (path | replace("'", "''")) ~ "')") }}
 {% endmacro %}
 
 {#- 'Now' for every model: the time as of which the lake is read. -#}

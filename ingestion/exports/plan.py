@@ -67,7 +67,7 @@ def build_plan(
         "lake_setup": lake.duckdb_setup(),
         "registry_files": [
             lake.readable(p)
-            for p in lake.files(IDENTITY_DATASET, "registry")
+            for p in lake.files(IDENTITY_DATASET, spec.company)
             if p.endswith(".parquet")
         ],
         "concepts": concepts,

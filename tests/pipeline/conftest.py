@@ -16,6 +16,7 @@ from orchestration.sources import load_source
 from orchestration.warehouse import (
     commit_registry,
     project_hash,
+    read_plan,
     record_build,
     staged_fingerprint,
     write_plan,
@@ -66,8 +67,8 @@ def in_batches(homes: Homes, harbor: Home) -> Home:
     folder = homes.base / "batches"
     home = homes.make("in-batches", write_company(folder, [3], crm=False))
     shutil.copytree(
-        harbor.path / "lake" / IDENTITY_DATASET / "registry",
-        home.path / "lake" / IDENTITY_DATASET / "registry",
+        harbor.path / "lake" / IDENTITY_DATASET / "harbor",
+        home.path / "lake" / IDENTITY_DATASET / "harbor",
     )
     build(home)
     write_batch(folder, 1)
@@ -111,4 +112,4 @@ def build(home: Home, select: str = "*") -> None:
     dbt(home, "build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test",
         "--select", select, *(["--full-refresh"] if refresh else []))  # fmt: skip
     record_build(settings.warehouse, fingerprint, plan["as_of"])
-    commit_registry(settings.warehouse, settings.lake)
+    commit_registry(settings.warehouse, settings.lake, read_plan(settings)["company"])

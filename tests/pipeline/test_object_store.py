@@ -47,7 +47,7 @@ def test_ids_outlive_the_warehouse_in_a_bucket(
     assert home.mart_hashes() == harbor.mart_hashes()
     assert not (home.path / "lake").exists()
     stored = [o["Key"] for o in client.list_objects_v2(Bucket="warehouse")["Contents"]]
-    assert any(k.startswith("lake/_identity/registry/") for k in stored)
+    assert any(k.startswith("lake/_identity/harbor/") for k in stored)
 
     (home.path / "warehouse.duckdb").unlink()
     shutil.rmtree(home.path / "published")

@@ -1,7 +1,7 @@
 {#- Ids given out in the past, newest last; lives in the lake, so that a lost warehouse loses no id. -#}
 {% set files = plan().get('registry_files', []) %}
 {% if files %}
-select * from read_parquet([{% for f in files %}'{{ f }}'{{ ', ' if not loop.last }}{% endfor %}])
+select * from read_parquet([{% for f in files %}'{{ f | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}])
 {% else %}
 select
     cast(null as varchar) as record_key,
