@@ -74,10 +74,26 @@ def test_a_wrong_setting_is_a_plain_message(tmp_path: Path) -> None:
 
 def test_rollback_with_nothing_published_says_so(home: Home) -> None:
     done = home.cxm("publish", "--rollback", check=False)
-    assert (done.returncode, "nothing has been published" in done.stderr) == (2, True)
+    assert (done.returncode, "nothing has been published" in done.stderr) == (1, True)
 
 
 def test_the_mapping_schema_knows_every_setting(home: Home) -> None:
     schema = json.loads(home.cxm("mapping-schema").stdout)
     assert "sources" in schema["properties"]
     assert "timestamp_format" in schema["$defs"]["FileMapping"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra", "message"),
+    [
+        (("publish", "--to", "x"), (), "--to goes with --rollback"),
+        (("run",), (("CXM_NOW", "soon"),), "CXM_NOW is 'soon'"),
+        (("status",), (("CXM_HOME", "/dev/null/home"),), "cannot be written"),
+    ],
+)
+def test_what_is_misused_does_nothing_and_says_why(
+    tmp_path: Path, arguments: tuple[str, ...], extra: tuple[tuple[str, str], ...], message: str
+) -> None:
+    done = Home(tmp_path / "home", EXAMPLE_CONFIG, extra).cxm(*arguments, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
