@@ -13,6 +13,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 from ingestion.errors import CxmError
 from ingestion.exports.mapping import LoadedMapping, load_mapping
 from orchestration import progress
+from orchestration.alerts import leave_alert
 from orchestration.gates import Layer
 from orchestration.lineage import column_lineage
 from orchestration.manifest import dbt_project
@@ -101,6 +102,13 @@ def _source_assets(settings: Settings, mapping: LoadedMapping, source: str) -> d
             )
         if attempt.error:
             context.log.error(attempt.error)
+            leave_alert(
+                settings,
+                run_id=context.run.run_id,
+                job=context.run.job_name,
+                step=context.op.name,
+                error=attempt.error,
+            )
         yield dg.AssetCheckResult(
             asset_key=first,
             check_name=f"{source}_loaded",

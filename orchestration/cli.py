@@ -19,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+# one line stays one line, however long: what greps a pipe must not meet breaks of its width
 console = Console(highlight=False, soft_wrap=True)
 
 # Exit codes that a scheduler can trust.
@@ -46,7 +47,7 @@ def run(
         typer.echo(json.dumps(outcome.as_dict(), indent=1))
     else:
         for line in outcome.lines():
-            console.print(line, soft_wrap=True)
+            console.print(line)
     if not outcome.succeeded:
         raise typer.Exit(FAILED)
     if outcome.failed_sources:
@@ -141,7 +142,7 @@ def check() -> None:
         except CxmError as error:
             problems.append(str(error))
     for problem in problems:
-        console.print(f"[red]{escape(problem)}[/red]", soft_wrap=True)
+        console.print(f"[red]{escape(problem)}[/red]")
     if problems:
         raise typer.Exit(MISUSED)
     console.print(f"{mapping.path.name} holds: {count} files can be read")
@@ -205,32 +206,27 @@ def _print_status(found: dict[str, Any]) -> None:
     console.print(table)
     for row in found["sources"]:
         if row["error"]:
-            _print_line(f"[red]failed[/red] {escape(row['error'])}")
+            console.print(f"[red]failed[/red] {escape(row['error'])}")
         for note in row["notes"]:
-            _print_line(f"[yellow]note[/yellow] {row['source']}: {escape(note)}")
+            console.print(f"[yellow]note[/yellow] {row['source']}: {escape(note)}")
     for row in found["quarantine"]:
         value = row["example_value"]
-        _print_line(
+        console.print(
             f"[yellow]quarantined[/yellow] {row['rows']:,} in {escape(row['origin'])}:"
             f" {row['column_name'] or ''} {escape(row['reason'])} (e.g. row {row['example_row']}"
             + (f", {escape(repr(value))})" if value is not None else ")")
         )
     for row in found["findings"]:
-        _print_line(
+        console.print(
             f"[yellow]noticed[/yellow] {row['records']:,} {row['model']} of {row['source']}:"
             f" {row['explanation']} (e.g. {escape(str(row['example']))})"
         )
     for row in found["failed_checks"]:
         console.print(f"[red]check failed[/red] {row['asset']}: {row['check']}")
     for row in found["alerts"]:
-        _print_line(
+        console.print(
             f"[red]alert[/red] {row['at'][:19]} {row['step']}: {escape(row['error'][:200])}"
         )
-
-
-def _print_line(text: str) -> None:
-    """One line, however long: what greps a pipe must not meet breaks of the terminal's width."""
-    console.print(text, soft_wrap=True)
 
 
 def main() -> None:

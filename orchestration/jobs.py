@@ -1,29 +1,26 @@
 """What runs when."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
-from orchestration.settings import Settings, now
+from orchestration.alerts import leave_alert
+from orchestration.settings import Settings
 
 DAILY_JOB = "daily"
 
 
 @dg.failure_hook
 def alert(context: dg.HookContext) -> None:
-    """Leave a line for whoever watches `<home>/alerts.jsonl`; `cxm status` shows the last ones."""
-    settings = Settings.from_env()
-    line = {
-        "at": now().isoformat(),
-        "run_id": context.run_id,
-        "job": context.job_name,
-        "step": context.op.name,
-        "error": str(context.op_exception),
-    }
-    with (settings.home / "alerts.jsonl").open("a") as handle:
-        handle.write(json.dumps(line) + "\n")
+    """A step that failed; a source that fails leaves its alert itself, its step does not fail."""
+    leave_alert(
+        Settings.from_env(),
+        run_id=context.run_id,
+        job=context.job_name,
+        step=context.op.name,
+        error=str(context.op_exception),
+    )
     context.log.error(f"{context.op.name} failed: {context.op_exception}")
 
 

@@ -56,29 +56,24 @@ def run_daily(settings: Settings, *, full_refresh: bool = False) -> Outcome:
     warnings.filterwarnings("ignore")
     # what Dagster has to say is in its event log; the console belongs to our own progress
     logging.getLogger("dagster").addHandler(logging.NullHandler())
-    with (
-        exclusive(settings.state / "run.lock", "this warehouse's run", wait_seconds=0),
-        progress.step("starting Dagster"),
-    ):
-        import dagster as dg
+    with exclusive(settings.state / "run.lock", "this warehouse's run", wait_seconds=0):
+        with progress.step("starting Dagster"):
+            import dagster as dg
 
-        from orchestration.definitions import defs
-        from orchestration.jobs import DAILY_JOB
-        from orchestration.publish import current_publication, publications
+            from orchestration.definitions import defs
+            from orchestration.jobs import DAILY_JOB
+            from orchestration.publish import current_publication, publications
 
-        job = defs().resolve_job_def(DAILY_JOB)
-    before = {p.version for p in publications(settings.published)}
-    with (
-        exclusive(settings.state / "run.lock", "this warehouse's run", wait_seconds=5),
-        dg.DagsterInstance.get() as instance,
-    ):
-        _end_killed_runs(instance)
-        result = job.execute_in_process(
-            instance=instance,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags={_OURS: "run", **({"cxm/full_refresh": "true"} if full_refresh else {})},
-        )
+            job = defs().resolve_job_def(DAILY_JOB)
+        before = {p.version for p in publications(settings.published)}
+        with dg.DagsterInstance.get() as instance:
+            _end_killed_runs(instance)
+            result = job.execute_in_process(
+                instance=instance,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                tags={_OURS: "run", **({"cxm/full_refresh": "true"} if full_refresh else {})},
+            )
     failed_sources = {}
     for evaluation in result.get_asset_check_evaluations():
         if evaluation.check_name.endswith("_loaded") and not evaluation.passed:

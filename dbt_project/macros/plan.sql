@@ -14,7 +14,7 @@
 {#- 'Now' for every model: the time as of which the lake is read. -#}
 {% macro as_of() %}cast('{{ plan().get("as_of") or "1970-01-01" }}' as timestamp){% endmacro %}
 
-{% macro reporting_currency() %}'{{ plan().get("reporting_currency", "XXX") }}'{% endmacro %}
+{% macro reporting_currency() %}'{{ plan().get("reporting_currency", "") }}'{% endmacro %}
 
 {#- Day of a UTC timestamp in the company's own zone: what a calendar on its wall shows. -#}
 {% macro reporting_date(column) -%}

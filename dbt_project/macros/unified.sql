@@ -1,5 +1,5 @@
 {#- The newest accepted version of every record, out of all staging models of one concept. -#}
-{% macro current_records(concept, staged) %}
+{% macro current_records(staged) %}
 {% if not execute %}select 1 as placeholder{{ return('') }}{% endif %}
 {% set columns = contract(this.identifier).columns.keys() | list %}
 with versions as (

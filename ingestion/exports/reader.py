@@ -83,15 +83,15 @@ def read_header(path: Path, spec: FileMapping) -> list[str] | None:
     return list(_flat_names(record)) if isinstance(record, dict) else []
 
 
-def check_header(path: Path, spec: FileMapping, used: list[str]) -> None:
-    """Refuse a file that lacks a column the mapping uses.
+def check_header(path: Path, spec: FileMapping, used: list[str]) -> list[str] | None:
+    """The header of a file; refuses one that lacks a column the mapping uses.
 
     Raises:
         SourceError: naming the file, the column and the nearest name the file has.
     """
     header = read_header(path, spec)
     if not header:  # empty file, or NDJSON whose first line is broken: its rows will tell
-        return
+        return header
     optional_names = spec.file_format(path.name) == "ndjson"  # a record may leave fields out
     missing = [c for c in used if c not in header]
     if optional_names:
@@ -106,6 +106,7 @@ def check_header(path: Path, spec: FileMapping, used: list[str]) -> None:
             f"{path.name}: no column {', '.join(hints)}; its columns are "
             f"{', '.join(header[:30])}. Mend the mapping or the export."
         )
+    return header
 
 
 def read_documents(

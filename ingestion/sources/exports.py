@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ingestion.errors import SourceError
 from ingestion.exports.mapping import FileMapping, LoadedMapping
-from ingestion.exports.reader import check_header, content_hash, read_documents, read_header
+from ingestion.exports.reader import check_header, content_hash, read_documents
 from ingestion.lake import Lake
 from ingestion.pipeline import LoadResult, dlt, run_into_lake
 
@@ -44,8 +44,7 @@ def load_exports(
     for table, spec in mapping.spec.sources[source].files.items():
         files = find_files(mapping, source, table)
         for path in files:
-            check_header(path, spec, mapping.columns(source, table))
-            if read_header(path, spec) is None:
+            if check_header(path, spec, mapping.columns(source, table)) is None:
                 notes.append(f"{path.name}: the file is empty")
         named = {_name(path, mapping.folder(source)): path for path in files}
         resources.append(_table_resource(table, spec, named, extracted_at, on_file))

@@ -1,1 +1,1 @@
-{{ current_records('account', [ref('stg_exports__accounts')]) }}
+{{ current_records([ref('stg_exports__accounts')]) }}

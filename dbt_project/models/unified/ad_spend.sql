@@ -1,1 +1,1 @@
-{{ current_records('ad_spend', [ref('stg_exports__ad_spend')]) }}
+{{ current_records([ref('stg_exports__ad_spend')]) }}

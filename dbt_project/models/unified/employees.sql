@@ -1,1 +1,1 @@
-{{ current_records('employee', [ref('stg_exports__employees')]) }}
+{{ current_records([ref('stg_exports__employees')]) }}

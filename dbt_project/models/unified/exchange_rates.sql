@@ -1,1 +1,1 @@
-{{ current_records('exchange_rate', [ref('stg_exports__exchange_rates')]) }}
+{{ current_records([ref('stg_exports__exchange_rates')]) }}

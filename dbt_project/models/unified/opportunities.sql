@@ -1,1 +1,1 @@
-{{ current_records('opportunity', [ref('stg_exports__opportunities')]) }}
+{{ current_records([ref('stg_exports__opportunities')]) }}

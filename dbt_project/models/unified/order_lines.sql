@@ -1,1 +1,1 @@
-{{ current_records('order_line', [ref('stg_exports__order_lines')]) }}
+{{ current_records([ref('stg_exports__order_lines')]) }}

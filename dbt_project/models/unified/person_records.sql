@@ -1,1 +1,1 @@
-{{ current_records('person_record', [ref('stg_exports__person_records')]) }}
+{{ current_records([ref('stg_exports__person_records')]) }}

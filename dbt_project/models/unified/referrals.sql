@@ -1,1 +1,1 @@
-{{ current_records('referral', [ref('stg_exports__referrals')]) }}
+{{ current_records([ref('stg_exports__referrals')]) }}

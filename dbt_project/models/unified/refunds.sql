@@ -1,1 +1,1 @@
-{{ current_records('refund', [ref('stg_exports__refunds')]) }}
+{{ current_records([ref('stg_exports__refunds')]) }}

@@ -1,1 +1,1 @@
-{{ current_records('review', [ref('stg_exports__reviews')]) }}
+{{ current_records([ref('stg_exports__reviews')]) }}

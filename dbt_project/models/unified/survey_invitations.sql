@@ -1,1 +1,1 @@
-{{ current_records('survey_invitation', [ref('stg_exports__survey_invitations')]) }}
+{{ current_records([ref('stg_exports__survey_invitations')]) }}

@@ -1,1 +1,1 @@
-{{ current_records('survey', [ref('stg_exports__surveys')]) }}
+{{ current_records([ref('stg_exports__surveys')]) }}

@@ -1,1 +1,1 @@
-{{ current_records('ticket_event', [ref('stg_exports__ticket_events')]) }}
+{{ current_records([ref('stg_exports__ticket_events')]) }}

@@ -1,1 +1,1 @@
-{{ current_records('web_event', [ref('stg_exports__web_events')]) }}
+{{ current_records([ref('stg_exports__web_events')]) }}
