@@ -53,9 +53,10 @@ def svg(chart: Any, key: str, title: str, *, padding: int = 4) -> str:
 
 
 def span(points: Points, *, at_least: float, at_most: float) -> list[float]:
-    """The scale that shows these intervals; months with few records must not stretch it."""
+    """The scale that shows every value; intervals of months with few records may leave it."""
     solid = [point for point in points if point["n"] >= ENOUGH] or points
-    ends = [point[end] for point in solid for end in ("low", "value", "high")]
+    ends = [point["value"] for point in points]
+    ends += [point[end] for point in solid for end in ("low", "high")]
     known = [end for end in ends if end is not None]
     low, high = min(known), max(known)
     room = (high - low) * 0.08 or abs(high) * 0.05 or 1
