@@ -1,0 +1,1 @@
+"""A simulated company: a population whose truth is known, and the vendors' APIs that tell of it."""
