@@ -229,8 +229,8 @@ def _documents(model: str, value: str) -> str:
     return f"""
         documents as (
             select source, source_table, load_id, {value} as value
-            from staging.stg_exports__{model}
-            where len(rejections) = 0 and not is_deleted
+            from staging.stg__{model}
+            where len(rejections) = 0 and not is_deleted and element is distinct from -1
                 and load_id in (select load_id from newest union all select load_id from earlier)
         )"""
 

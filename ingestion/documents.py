@@ -23,7 +23,7 @@ def document_batch(
     documents: Sequence[str | None] | pa.Array | pa.ChunkedArray,
     *,
     extracted_at: datetime,
-    origin: str,
+    origin: str | pa.Array | pa.ChunkedArray,
     keys: Sequence[str | None] | pa.Array | None = None,
     cursors: Sequence[str | None] | pa.Array | None = None,
     deleted: Sequence[bool] | pa.Array | None = None,
@@ -35,7 +35,7 @@ def document_batch(
     Args:
         documents: n JSON texts.
         extracted_at: aware time at which the page was taken from its system.
-        origin: file or endpoint, without secrets.
+        origin: file or endpoint, without secrets; one for all, or n of them.
         keys, cursors, deleted, rows, problems: n values each, or None for null
             (`deleted`: False; `rows`: 1 to n).
     """
@@ -45,7 +45,7 @@ def document_batch(
         "_cursor": cursors if cursors is not None else pa.nulls(n, pa.string()),
         "_deleted": deleted if deleted is not None else pa.repeat(pa.scalar(False), n),
         "_extracted_at": pa.repeat(pa.scalar(extracted_at, pa.timestamp("us", tz="UTC")), n),
-        "_origin": pa.repeat(pa.scalar(origin), n),
+        "_origin": pa.repeat(pa.scalar(origin), n) if isinstance(origin, str) else origin,
         "_row": rows if rows is not None else pa.array(range(1, n + 1), pa.int64()),
         "_problem": problems if problems is not None else pa.nulls(n, pa.string()),
         "document": documents,

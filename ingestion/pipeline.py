@@ -13,6 +13,8 @@ from typing import Any
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
 os.environ["NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID"] = "true"
+# one resource after another: a page's address must not grow old while others are read
+os.environ["EXTRACT__NEXT_ITEM_MODE"] = "fifo"
 
 import dlt
 from dlt.pipeline.exceptions import PipelineStepFailed

@@ -11,7 +11,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
 from ingestion.errors import CxmError
-from ingestion.exports.mapping import LoadedMapping, load_mapping
+from ingestion.exports.mapping import LoadedMapping
 from orchestration import progress
 from orchestration.alerts import leave_alert
 from orchestration.gates import Layer
@@ -20,7 +20,7 @@ from orchestration.manifest import dbt_project
 from orchestration.publish import is_done, publish_build
 from orchestration.reports import write_report
 from orchestration.settings import Settings, now
-from orchestration.sources import load_source
+from orchestration.sources import lake_tables, load_source
 from orchestration.warehouse import (
     begin_build,
     commit_registry,
@@ -40,12 +40,12 @@ PUBLISHED = dg.AssetKey(["published", "marts"])
 def build_assets(
     settings: Settings,
 ) -> tuple[list[dg.AssetsDefinition], list[dg.AssetChecksDefinition], dict[str, Any]]:
-    mapping = load_mapping(settings.config)
+    mapping = settings.mapping()
     project = dbt_project(settings)
     models = _dbt_models(settings, mapping, project)
     marts = [key for key in models.keys if key.path[0] == "marts"]
     assets = [
-        *[_source_assets(settings, mapping, source) for source in mapping.spec.sources],
+        *[_source_assets(settings, mapping, source) for source in mapping.sources],
         models,
         _identity_registry(settings, marts),
         _published_marts(settings, marts),
@@ -59,17 +59,21 @@ def lake_key(mapping: LoadedMapping, source: str, table: str) -> dg.AssetKey:
 
 
 def _source_assets(settings: Settings, mapping: LoadedMapping, source: str) -> dg.AssetsDefinition:
-    source_spec = mapping.spec.sources[source]
+    fed = {
+        table: list(dict.fromkeys(record.concept for record in spec.all_records()))
+        for owner, table, spec in mapping.tables()
+        if owner == source
+    }
     specs = [
         dg.AssetSpec(
             lake_key(mapping, source, table),
             group_name=f"lake_{source}",
             kinds={"dlt", "parquet"},
             owners=OWNERS,
-            description=f"Documents of {spec.path}, every version as received: "
-            + ", ".join(record.concept for record in spec.all_records()),
+            description=f"Documents of {origin}, every version as received: "
+            + (", ".join(fed.get(table, [])) or "no concept reads them"),
         )
-        for table, spec in source_spec.files.items()
+        for table, origin in lake_tables(mapping, source).items()
     ]
     first = specs[0].key
 
@@ -89,14 +93,16 @@ def _source_assets(settings: Settings, mapping: LoadedMapping, source: str) -> d
         # A source that fails must not keep the others from being built, so this step succeeds
         # and a failed check says what is wrong; `cxm run` ends with a code that tells.
         with progress.step(f"loading {source}"):
-            attempt = load_source(settings, load_mapping(settings.config), source, now())
+            attempt = load_source(settings, settings.mapping(), source, now())
         for spec in specs:
-            documents = attempt.documents.get(spec.key.path[-1], 0)
+            table = spec.key.path[-1]
+            documents = attempt.documents.get(table, 0)
             yield dg.MaterializeResult(
                 asset_key=spec.key,
                 metadata={
                     "documents": documents,
                     "load_id": attempt.load_id or "nothing new",
+                    **({"requests": asked} if (asked := attempt.requests.get(table)) else {}),
                     **({"error": attempt.error} if attempt.error else {}),
                 },
             )
@@ -141,7 +147,7 @@ class Translator(DagsterDbtTranslator):
         props = self.get_resource_props(manifest, unique_id)
         layer = props["fqn"][1] if props["resource_type"] == "model" else "reference"
         spec = spec.replace_attributes(group_name=layer, owners=OWNERS)
-        feeds = self._lake.get(props["name"].removeprefix("stg_exports__"), [])
+        feeds = self._lake.get(props["name"].removeprefix("stg__"), [])
         if layer == "staging" and feeds:
             spec = spec.merge_attributes(deps=list(dict.fromkeys(feeds)))
         return spec
@@ -160,7 +166,7 @@ def _dbt_models(
         pool=WAREHOUSE_POOL,
     )
     def build_warehouse(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        plan, fingerprint = write_plan(settings, load_mapping(settings.config))
+        plan, fingerprint = write_plan(settings, settings.mapping())
         if not plan["concepts"]:
             raise CxmError("no source has been loaded yet, so there is nothing to build")
         forced = context.run.tags.get("cxm/full_refresh") == "true"
@@ -244,7 +250,7 @@ def _gates(settings: Settings) -> dg.AssetChecksDefinition:
             progress.step("checking the gates"),
             settings.warehouse_lock(),
         ):
-            outcome = run_gates(settings, load_mapping(settings.config), context.run.run_id)
+            outcome = run_gates(settings, settings.mapping(), context.run.run_id)
         gates: list[tuple[Layer, dg.AssetKey, str]] = [
             ("landed", landed, "landed_data"),
             ("marts", customer_360, "marts"),

@@ -50,4 +50,8 @@ def _filled_fields(mapping: LoadedMapping) -> set[str]:
             if "kind" in fields and not kinds:  # the data says which
                 kinds = {"nps", "csat", "ces"}
             filled |= {f"{record.concept}.{name}={kind}" for name in fields for kind in kinds}
+    if "survey_answer.question_id" in filled and "survey_submission.response_id" in filled:
+        given = {f for f in filled if f.startswith("survey_submission.")}  # scored by us
+        scored = {f.replace("submission", "response") for f in given} | {"survey_response.score"}
+        filled |= scored | {f"{f}={kind}" for f in scored for kind in ("nps", "csat", "ces")}
     return filled

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,7 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from ingestion.errors import CxmError, MappingError, SettingError
+from ingestion.simulator.cli import app as simulator_app
 from orchestration.settings import Settings, now
+
+if TYPE_CHECKING:
+    from orchestration.sources import Attempt
 
 app = typer.Typer(
     help="The customer-experience warehouse: load, build, gate, publish, report.",
@@ -19,6 +24,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+sources_app = typer.Typer(help="The systems that are connected, one by one.")
+app.add_typer(sources_app, name="sources")
+app.add_typer(simulator_app, name="simulate")
 # one line stays one line, however long: what greps a pipe must not meet breaks of its width
 console = Console(highlight=False, soft_wrap=True)
 
@@ -83,12 +91,11 @@ def publish(
         if rollback:
             publication = publishing.rollback(settings.published, to)
         else:
-            from ingestion.exports.mapping import load_mapping
             from orchestration.gates import run_gates
             from orchestration.reports import write_report
 
             recorded_build(settings.warehouse)
-            outcome = run_gates(settings, load_mapping(settings.config), "by-hand")
+            outcome = run_gates(settings, settings.mapping(), "by-hand")
             if outcome.blocks("landed") or outcome.blocks("marts"):
                 raise CxmError(f"the gates do not let it pass; see {outcome.page}")
             # ids that readers see must outlive the warehouse
@@ -104,10 +111,9 @@ def publish(
 @app.command()
 def audit(as_json: Json = False) -> None:
     """Which KPI of which stage the connected sources can give, and what blocks the others."""
-    from ingestion.exports.mapping import load_mapping
     from orchestration.audit import audit_kpis
 
-    rows = audit_kpis(load_mapping(_settings().config))
+    rows = audit_kpis(_settings().mapping())
     if as_json:
         typer.echo(json.dumps([row.__dict__ for row in rows], indent=1))
         return
@@ -128,13 +134,12 @@ def audit(as_json: Json = False) -> None:
 @app.command()
 def check() -> None:
     """Check the mapping and the headers of its files; load nothing."""
-    from ingestion.exports.mapping import load_mapping
     from ingestion.exports.reader import check_header
     from ingestion.sources.exports import find_files
 
-    mapping = load_mapping(_settings().config)
+    mapping = _settings().mapping()
     problems, count = [], 0
-    for source, table, spec in mapping.tables():
+    for source, table, spec in mapping.files():
         try:
             for path in find_files(mapping, source, table):
                 check_header(path, spec, mapping.columns(source, table))
@@ -146,6 +151,110 @@ def check() -> None:
     if problems:
         raise typer.Exit(MISUSED)
     console.print(f"{mapping.path.name} holds: {count} files can be read")
+
+
+@sources_app.callback(invoke_without_command=True)
+def sources(context: typer.Context, as_json: Json = False) -> None:
+    """The systems that are connected: when they were last asked, and what they brought."""
+    if context.invoked_subcommand:
+        return
+    from orchestration.sources import list_sources
+
+    rows = list_sources(_settings())
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    table = Table("source", "by", "last attempt", "last load", "documents", "requests", "state",
+                  box=None, pad_edge=False)  # fmt: skip
+    for row in rows:
+        state = "[green]ok[/green]" if row["last_attempt"] else "not yet loaded"
+        if row["error"]:
+            state = "[red]failed[/red]"
+        table.add_row(
+            row["source"],
+            row["connector"] or "files",
+            (row["last_attempt"] or "never")[:16].replace("T", " "),
+            (row["last_load"] or "never")[:16].replace("T", " "),
+            f"{row['documents']:,}",
+            f"{row['requests']:,}" if row["connector"] else "",
+            state if row["enabled"] else "switched off",
+        )
+    console.print(table)
+    for row in rows:
+        if row["error"]:
+            console.print(f"[red]failed[/red] {escape(row['error'])}")
+
+
+@sources_app.command("check")
+def check_sources(
+    name: Annotated[str | None, typer.Argument(help="All that are switched on by default.")] = None,
+) -> None:
+    """Whether a source can be reached: its credentials and permissions, or its files."""
+    from orchestration.sources import check_source
+
+    settings = _settings()
+    mapping = settings.mapping()
+    failed = False
+    for source in [name] if name else mapping.sources:
+        for finding in check_source(settings, mapping, source):
+            failed |= not finding.ok
+            mark = "[green]ok[/green]" if finding.ok else "[red]failed[/red]"
+            fix = f"; {escape(finding.fix)}" if finding.fix else ""
+            console.print(f"{mark} {source}: {escape(finding.what)}{fix}")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@sources_app.command()
+def backfill(
+    name: str,
+    since: Annotated[str, typer.Option(help="First moment, ISO 8601; UTC if it names no zone.")],
+    until: Annotated[str | None, typer.Option(help="Last moment; now by default.")] = None,
+    objects: Annotated[
+        list[str] | None, typer.Option("--object", help="Object to read; all by default.")
+    ] = None,
+) -> None:
+    """Read a span of time of a source once more; what the next load reads stays as it is."""
+    from orchestration.sources import backfill_source
+
+    settings = _settings()
+    os.environ.setdefault("CXM_PROGRESS", "1")
+    first, last = _moment("--since", since), _moment("--until", until) if until else now()
+    if first >= last:
+        raise SettingError(f"--since {since} is not before --until {until or 'now'}")
+    _tell(
+        backfill_source(
+            settings, settings.mapping(), name, now(), since=first, until=last, objects=objects
+        )
+    )
+
+
+@sources_app.command()
+def reconcile(name: str) -> None:
+    """Load a source and compare what it lists with what is known: what has gone is marked so."""
+    from orchestration.sources import reconcile_source
+
+    settings = _settings()
+    os.environ.setdefault("CXM_PROGRESS", "1")
+    _tell(reconcile_source(settings, settings.mapping(), name, now()))
+
+
+def _tell(attempt: "Attempt") -> None:
+    for note in attempt.notes:
+        console.print(f"[yellow]note[/yellow] {escape(note)}")
+    if attempt.error:
+        raise CxmError(attempt.error)
+    for table, documents in attempt.documents.items():
+        console.print(f"{table}: {documents:,} documents")
+    console.print(f"{sum(attempt.requests.values()):,} requests; `cxm run` builds from them")
+
+
+def _moment(option: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingError(f"{option} is {text!r}; write it as 2026-01-31T08:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @app.command()

@@ -1,20 +1,28 @@
 """Where everything is. One folder holds all state; the environment may move it."""
 
 import fcntl
+import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
 
 from ingestion.errors import CxmError, SettingError
 from ingestion.lake import Lake
 
+if TYPE_CHECKING:
+    from ingestion.exports.mapping import LoadedMapping
+
 PROJECT_ROOT = Path(__file__).parent.parent
 DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 EXAMPLE_CONFIG = PROJECT_ROOT / "examples" / "mapping.yml"
+SIMULATED_CONFIG = PROJECT_ROOT / "examples" / "simulated.yml"
 
 TELEMETRY_OFF = {
     "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -46,22 +54,31 @@ class Settings:
     config: Path
     lake_url: str
     keep_versions: int
+    sources: frozenset[str] | None = None  # those to use; all that are enabled by default
 
     @classmethod
     def from_env(cls) -> "Settings":
-        """`CXM_HOME`, `CXM_CONFIG`, `CXM_LAKE_URL`, `CXM_KEEP_VERSIONS`, or their defaults."""
+        """`CXM_HOME`, `_CONFIG`, `_LAKE_URL`, `_KEEP_VERSIONS`, `_SOURCES`, or their defaults."""
         home = Path(os.environ.get("CXM_HOME") or PROJECT_ROOT / "data").resolve()
         keep = os.environ.get("CXM_KEEP_VERSIONS") or "5"
         if not keep.isdecimal() or int(keep) < 1:
             raise SettingError(
                 f"CXM_KEEP_VERSIONS is {keep!r}; it must be a whole number from 1 on"
             )
+        named = [name.strip() for name in os.environ.get("CXM_SOURCES", "").split(",")]
         return cls(
             home=home,
-            config=Path(os.environ.get("CXM_CONFIG") or EXAMPLE_CONFIG).resolve(),
+            config=Path(os.environ.get("CXM_CONFIG") or SIMULATED_CONFIG).resolve(),
             lake_url=os.environ.get("CXM_LAKE_URL") or str(home / "lake"),
             keep_versions=int(keep),
+            sources=frozenset(filter(None, named)) or None,
         )
+
+    def mapping(self) -> "LoadedMapping":
+        """The mapping of the company, read anew, with the sources that are switched on."""
+        from ingestion.exports.mapping import load_mapping
+
+        return load_mapping(self.config, only=self.sources)
 
     @property
     def lake(self) -> Lake:
@@ -86,6 +103,11 @@ class Settings:
     @property
     def plan(self) -> Path:
         return self.state / "plan.json"
+
+    @property
+    def simulation(self) -> Path:
+        """Where the company is, if it is a simulated one."""
+        return self.home / "simulation"
 
     @property
     def dagster_home(self) -> Path:
@@ -116,11 +138,25 @@ class Settings:
         os.environ["CXM_WAREHOUSE"] = str(self.warehouse)
         os.environ["DBT_TARGET_PATH"] = str(self.dbt_target)
         os.environ["DAGSTER_HOME"] = str(self.dagster_home)
+        os.environ["CXM_SIMULATION"] = str(self.simulation) if self._is_simulated() else ""
+
+    def _is_simulated(self) -> bool:
+        """Whether the configuration says so; what else is wrong with it is said elsewhere."""
+        with suppress(OSError, yaml.YAMLError, UnicodeDecodeError):
+            found = yaml.safe_load(self.config.read_text(encoding="utf-8-sig"))
+            return isinstance(found, dict) and found.get("simulation") is not None
+        return False
 
 
 def now() -> datetime:
-    """The time of the run: `CXM_NOW` (ISO 8601) to repeat one, else the clock."""
+    """The time of the run: `CXM_NOW` (ISO 8601) to repeat one, else the clock.
+
+    A company that is simulated has a clock of its own.
+    """
     given = os.environ.get("CXM_NOW")
+    simulated = Path(os.environ.get("CXM_SIMULATION") or "/") / "company.json"
+    if not given and simulated.exists():
+        given = str(json.loads(simulated.read_text())["clock"])
     if not given:
         return datetime.now(UTC)
     try:

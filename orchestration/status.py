@@ -7,7 +7,6 @@ from typing import Any
 
 import duckdb
 
-from ingestion.exports.mapping import load_mapping
 from orchestration.publish import DATABASE_NAME, current_publication, publications
 from orchestration.settings import Settings
 from orchestration.sources import last_attempt
@@ -24,7 +23,7 @@ _LATEST_CHECKS = """
 
 def read_status(settings: Settings) -> dict[str, Any]:
     """Loads, freshness, quarantine, findings, failed checks, alerts and the published version."""
-    mapping = load_mapping(settings.config)
+    mapping = settings.mapping()
     kept = publications(settings.published)
     current = current_publication(settings.published)
     accounts: dict[str, dict[str, Any]] = {}
@@ -44,7 +43,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
                 quarantine = _rows(connection, _QUARANTINE)
                 findings = _rows(connection, "select * from quality.findings order by all")
     sources = []
-    for source in mapping.spec.sources:
+    for source in mapping.sources:
         attempt = last_attempt(settings, mapping, source)
         account = accounts.get(source, {})
         sources.append(
@@ -68,7 +67,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
         "quarantine": quarantine,
         "findings": findings,
         "failed_checks": _failed_checks(
-            settings.dagster_home, {mapping.spec.dataset(source) for source in mapping.spec.sources}
+            settings.dagster_home, {mapping.spec.dataset(source) for source in mapping.sources}
         ),
         "alerts": _alerts(
             settings.home / "alerts.jsonl", since=kept[-1].published_at if kept else ""

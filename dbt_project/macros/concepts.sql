@@ -7,6 +7,7 @@
         'fulfilments', 'exchange_rates',
         'tickets', 'ticket_events', 'messages', 'conversations',
         'surveys', 'survey_invitations', 'survey_responses', 'reviews',
+        'survey_questions', 'survey_choices', 'survey_submissions', 'survey_answers',
         'campaigns', 'campaign_events', 'web_events', 'ad_spend', 'loyalty_events', 'referrals',
     ]) }}
 {% endmacro %}

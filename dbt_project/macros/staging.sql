@@ -1,13 +1,17 @@
 {#- Everything that staging does, once: read the complete loads that are new, give every field its
-    type in one pass over the document, and say of each document that does not fit why not. -#}
+    type in one pass over the document, and say of each document that does not fit why not.
 
-{% macro stage_exports(concept, model) %}
+    A row is what a document, or one element of a list in it (`element` from 0), says of a concept. A
+    row that only counts a document, because nothing in it speaks of the concept, has element -1. -#}
+
+{% macro stage_concept(concept, model) %}
     {% if not execute %}select 1 as placeholder{{ return('') }}{% endif %}
     {{ stage_documents(model, plan().concepts.get(concept, [])) }}
 {% endmacro %}
 
-{#- `inputs`: one dict per table of the lake: source, table, timezone, currency, columns (of the
-    file), fields (of the concept: sql, reference_source, numbers), loads (id, files). -#}
+{#- `inputs`: one dict per record of a table of the lake, as ingestion/exports/plan.py makes them:
+    where it comes from, how it is taken out of a document (levels, columns, where, markers), the
+    fields of the concept (sql, reference_source, numbers), and the loads (id, files). -#}
 {% macro stage_documents(model, inputs) %}
     {% set node = contract(model) %}
     {% set known = loads_in(this) if is_incremental() else [] %}
@@ -45,6 +49,7 @@ select
     cast(null as varchar) as load_id,
     cast(null as varchar) as origin,
     cast(null as bigint) as origin_row,
+    cast(null as bigint) as element,
     cast(null as varchar) as document_hash,
     cast(null as struct(column_name varchar, value varchar, reason varchar)[]) as rejections
 limit 0
@@ -52,7 +57,12 @@ limit 0
 
 {% macro typed_documents(node, input, files) %}
 {% set fields = input.fields %}
-{% set key = node.config.meta.key %}
+{% set key = [] %}
+{% for part in node.config.meta.key %}
+    {% for name, column in node.columns.items() if part in (name, column_meta(column).get('input')) %}
+    {% do key.append(name) %}
+    {% endfor %}
+{% endfor %}
 (
     with documents as (
         select
@@ -65,17 +75,89 @@ limit 0
             {% else %}
             _cursor as sortable_cursor,
             {% endif %}
-            json_transform(document, '{{ json_shape(input.columns) }}') as record
+            {{ elements_of(input, 1) }}
+            {% if input.document_shape %}
+            json_transform(document, {{ input.document_shape }}) as record_0,
+            {% endif %}
         from read_parquet([{% for f in files %}'{{ f | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}])
     ),
 
+    {% for level in input.levels %}
+    {% set n = loop.index %}
+    unnested_{{ n }} as (
+        select
+            * exclude (elements_{{ n }}{{ ', keys_' ~ n if level['keys'] }}),
+            unnest(elements_{{ n }}) as element_{{ n }},
+            {% if level['keys'] %}
+            unnest(keys_{{ n }}) as key_{{ n }},
+            {% endif %}
+            {#- one position more than there are elements: that row counts the document #}
+            {% if input.markers == 'never' %}
+            unnest(range(len(elements_{{ n }}))) as index_{{ n }}
+            {% elif n == 1 %}
+            unnest(list_append(range(len(elements_1)), -1)) as index_1
+            {% else %}
+            unnest(case when index_{{ n - 1 }} = -1 then [-1] else range(len(elements_{{ n }})) end) as index_{{ n }}
+            {% endif %}
+        from {{ 'documents' if n == 1 else 'elements_' ~ (n - 1) }}
+    ),
+
+    elements_{{ n }} as (
+        select
+            *,
+            {{ elements_of(input, n + 1) }}
+            {% if level.shape %}
+            json_transform(element_{{ n }}, {{ level.shape }}) as record_{{ n }},
+            {% endif %}
+        from unnested_{{ n }}
+    ),
+    {% endfor %}
+
     texts as (
         select
-            * exclude (record),
-            {% for column, path in input.columns.items() %}
-            nullif(trim(record.{{ json_member(path) }}), '') as "raw.{{ column | replace('"', '""') }}",
+            _key,
+            _deleted,
+            _origin,
+            _row,
+            _problem,
+            _dlt_load_id,
+            extracted_at,
+            document_hash,
+            has_nul,
+            sortable_cursor,
+            {% for column, value in input.columns.items() %}
+            nullif(trim({{ value }}), '') as "raw.{{ column | replace('"', '""') }}",
             {% endfor %}
-        from documents
+            {% set depth = input.levels | length %}
+            {% if depth %}
+            md5(element_{{ depth }}) as element_hash,
+            index_{{ depth }} as record_element
+            {% elif input.markers == 'always' %}
+            unnest(case when _problem is null then [-1, 0] else [-1] end) as record_element
+            {% elif input.markers == 'never' %}
+            0 as record_element
+            {% else %}
+            cast(null as bigint) as record_element
+            {% endif %}
+        from {{ 'elements_' ~ depth if depth else 'documents' }}
+        {% if input.markers == 'never' %}
+        where _problem is null
+        {% endif %}
+    ),
+
+    {#- a document that is gone may hold no more than its key, so it meets no condition #}
+    wanted as (
+        {% set wanted = 'coalesce(' ~ input.where ~ ', false)' ~ ('' if depth else ' or _deleted') if input.where else 'true' %}
+        {% if input.markers == 'inline' %}
+        select
+            * exclude (record_element),
+            case when {{ wanted }} then record_element else -1 end as element
+        from texts
+        {% else %}
+        select * rename (record_element as element)
+        from texts
+        where record_element = -1 or record_element is null or ({{ wanted }})
+        {% endif %}
     ),
 
     mapped as (
@@ -84,16 +166,16 @@ limit 0
             {% for name, column in node.columns.items() if column_meta(column).get('derived') is none %}
             {% set field = fields.get(column_meta(column).get('input', name)) %}
             {% if field and column_meta(column).get('default') == 'currency' and input.currency %}
-            coalesce(cast({{ field.sql }} as varchar), '{{ input.currency }}') as "text.{{ name }}",
+            coalesce(nullif(cast({{ field.sql }} as varchar), ''), '{{ input.currency }}') as "text.{{ name }}",
             {% elif field %}
-            cast({{ field.sql }} as varchar) as "text.{{ name }}",
+            nullif(cast({{ field.sql }} as varchar), '') as "text.{{ name }}",
             {% elif column_meta(column).get('default') == 'currency' and input.currency %}
             '{{ input.currency }}' as "text.{{ name }}",
             {% else %}
             cast(null as varchar) as "text.{{ name }}",
             {% endif %}
             {% endfor %}
-        from texts
+        from wanted
     ),
 
     typed as (
@@ -105,7 +187,7 @@ limit 0
             {% set parts = [] %}
             {% for part in key %}{% do parts.append('"text.' ~ part ~ '"') %}{% endfor %}
             case
-                when {{ parts[0] }} is not null
+                when {{ parts[0] }} is not null and element is distinct from -1
                     then '{{ input.source }}:' || concat_ws('|', {{ parts | join(', ') }})
             end as {{ name }},
             {% elif meta.get('derived') == 'source' %}
@@ -166,8 +248,15 @@ limit 0
         from typed
     )
     {% set own_key = node.columns.keys() | list | first %}
+    {% set hash = 'element_hash' if depth else 'document_hash' %}
+    {#- Rows of a file that share a key are a mistake, as are such elements of a document; the newest
+        counts and the others are set aside. Documents of an API that share a key are versions. #}
+    {% set together = '_origin' if input.is_file else '_key, document_hash' %}
+    {% set complaints = 'complaints' %}
+    {% if input.markers in ('inline', 'always') %}
+    {% set complaints = 'list_filter(complaints, c -> element is distinct from -1 or c.reason = _problem)' %}
+    {% endif %}
 
-    {#- Of rows of one file that share a key, the newest counts and the others are set aside. -#}
     select
         {% for name in node.columns %}{{ name }}, {% endfor %}
         '{{ input.table }}' as source_table,
@@ -177,22 +266,35 @@ limit 0
         _dlt_load_id as load_id,
         _origin as origin,
         _row as origin_row,
+        cast(element as bigint) as element,
         document_hash,
-        {% if input.distinct %}
-        complaints as rejections
+        {% if input.distinct or not (input.is_file or depth) %}
+        {{ complaints }} as rejections
         {% else %}
         case
-            when len(complaints) = 0 and document_hash <> first_value(document_hash) over (
-                partition by _dlt_load_id, _origin, len(complaints) = 0, {{ own_key }}
-                order by {{ version_order('sortable_cursor') }}, _row desc
+            when {{ own_key }} is not null and len(complaints) = 0 and {{ hash }} <> first_value({{ hash }}) over (
+                partition by _dlt_load_id, {{ together }}, len(complaints) = 0, {{ own_key }}
+                order by {{ version_order('sortable_cursor') }}, _row desc, element desc
             )
-                then [{{ rejection(key[0], own_key, "'another row of the file has the same key'") }}]
-            else complaints
+                then [{{ rejection(key[0], own_key, "'another " ~ ('element of the document' if depth else 'row of the file') ~ " has the same key'") }}]
+            else {{ complaints }}
         end as rejections
         {% endif %}
     from checked
 )
 {% endmacro %}
+
+{#- The elements of a level as columns of the level before it. -#}
+{% macro elements_of(input, n) %}
+    {%- if n <= input.levels | length %}
+    {%- set level = input.levels[n - 1] %}
+    {%- set absent = '_deleted or _problem is not null' %}
+            case when {{ absent }} then [] else {{ level.elements }} end as elements_{{ n }},
+    {%- if level['keys'] %}
+            case when {{ absent }} then [] else {{ level['keys'] }} end as keys_{{ n }},
+    {%- endif %}
+    {%- endif %}
+{%- endmacro %}
 
 {% macro rejection(column_name, value, reason) -%}
     struct_pack(column_name := {{ "'" ~ column_name ~ "'" if column_name else 'cast(null as varchar)' }}, value := {{ 'left(cast(' ~ value ~ ' as varchar), 200)' if value else 'cast(null as varchar)' }}, reason := {{ reason }})
@@ -200,22 +302,7 @@ limit 0
 
 {#- Newest version first: by the source's own cursor, a time, a number or a text. -#}
 {% macro version_order(cursor) -%}
-    try_cast({{ cursor }} as timestamp) desc nulls last, try_cast({{ cursor }} as double) desc nulls last, {{ cursor }} desc nulls last
-{%- endmacro %}
-
-{#- '{"a": "VARCHAR", "b": {"c": "VARCHAR"}}' for the paths [a] and [b, c] -#}
-{% macro json_shape(columns) %}
-    {% set shape = {} %}
-    {% for path in columns.values() %}
-        {% set inside = namespace(shape=shape) %}
-        {% for part in path[:-1] %}{% set inside.shape = inside.shape.setdefault(part, {}) %}{% endfor %}
-        {% do inside.shape.update({path[-1]: 'VARCHAR'}) %}
-    {% endfor %}
-    {{ return(tojson(shape) | replace("'", "''")) }}
-{% endmacro %}
-
-{% macro json_member(path) -%}
-    {% for part in path %}"{{ part | replace('"', '""') }}"{{ '.' if not loop.last }}{% endfor %}
+    try_cast({{ cursor }} as timestamptz) desc nulls last, try_cast({{ cursor }} as double) desc nulls last, {{ cursor }} desc nulls last
 {%- endmacro %}
 
 {% macro typed_value(text, data_type, meta, input) -%}

@@ -1,116 +1,50 @@
-"""The mapping of a company's export files to the concepts: its schema, its checks, its errors."""
+"""The mapping of a company's sources to the concepts: its schema, its checks, its errors."""
 
-import difflib
-import re
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from ingestion.concepts import Concept, load_concepts
-from ingestion.concepts import Field as ConceptField
+from ingestion.concepts import load_concepts
 from ingestion.errors import MappingError
-from ingestion.exports.expressions import (
-    Expression,
-    column_sql,
-    constant_sql,
-    parse_expression,
+from ingestion.exports.expressions import Expression
+from ingestion.exports.records import (
+    CheckedRecord,
+    Currency,
+    FieldOf,
+    Name,
+    Strict,
+    TableMapping,
+    TimeZone,
+    as_list,
+    check_record,
+    nearest,
+    nearest_hint,
 )
+from ingestion.exports.vendor_mapping import (
+    VENDORS_DIR,
+    VendorMapping,
+    load_vendor_mapping,
+    merge_tables,
+    vendors,
+)
+from ingestion.exports.yaml_files import read_yaml
+
+__all__ = ["FieldOf", "FileMapping", "LoadedMapping", "Mapping", "load_mapping", "nearest"]
 
 
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", value) or len(value) > 40:
-        better = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_0123456789")[:40].strip("_")
-        hint = f"; did you mean {better!r}?" if better else ""
-        raise ValueError(
-            f"{value!r} is no name: lower case letters, digits and single _, at most 40{hint}"
-        )
-    return value
-
-
-def _currency(value: str) -> str:
-    if not re.fullmatch("[A-Z]{3}", value):
-        better = value.strip().upper()
-        hint = f"; did you mean {better!r}?" if re.fullmatch("[A-Z]{3}", better) else ""
-        raise ValueError(f"{value!r} is no currency code; write it as in 'EUR'{hint}")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Currency = Annotated[str, AfterValidator(_currency)]
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _timezone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except Exception:
-        close = nearest(str(value), available_timezones())
-        hint = f"; did you mean {close!r}?" if close else ""
-        raise ValueError(
-            f"{value!r} is no time zone; write it as in 'America/Sao_Paulo'{hint}"
-        ) from None
-    return value
-
-
-TimeZone = Annotated[str, BeforeValidator(_timezone)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class FieldOf(_Strict):
-    """A field with more to say than an expression."""
-
-    value: str = Field(description="The expression.")
-    of: Name | None = Field(
-        None, description="For an id of something in another source: the name of that source."
-    )
-
-
-class Record(_Strict):
-    """What one row of a file says about one concept."""
-
-    concept: str = Field(description="Name of the concept, such as `order`.")
-    fields: dict[str, str | FieldOf] = Field(
-        default_factory=dict, description="Field of the concept: column or expression."
-    )
-    constants: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Field of the concept: the same value for every row."
-    )
-    scale: tuple[float, float] | None = Field(
-        None, description="Lowest and highest answer of a rating; fills scale_min and scale_max."
-    )
-    distinct: bool = Field(
-        False, description="Several rows may describe the same thing; the last one counts."
-    )
-
-
-class FileMapping(_Strict):
-    """One table of the lake, and the file or files that fill it."""
+class FileMapping(TableMapping):
+    """A table of the lake, and the file or files that fill it."""
 
     path: str = Field(description="File, or pattern with * and ?, below the folder.")
     format: Literal["csv", "ndjson", "parquet"] | None = Field(
         None, description="Read off the file's name where it is not given."
     )
-    key: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+    key: Annotated[list[str], BeforeValidator(as_list)] = Field(
         min_length=1, description="Column or columns that identify a row."
     )
     cursor: str | None = Field(
@@ -118,21 +52,7 @@ class FileMapping(_Strict):
     )
     encoding: str | None = Field(None, description="Of a CSV or NDJSON file; UTF-8 if not given.")
     delimiter: str | None = Field(None, min_length=1, max_length=1)
-    decimal_comma: bool = Field(False, description="Numbers are written 1.234,50.")
-    timestamp_format: Annotated[list[str], BeforeValidator(_as_list)] = Field(
-        default_factory=list,
-        description="strptime format, or formats tried in turn, of dates that are not ISO 8601.",
-    )
-    timezone: TimeZone | None = None
-    currency: Currency | None = None
     optional: bool = Field(False, description="The file may be absent.")
-    records: list[Record] = Field(default_factory=list)
-    # the short form for a file with one concept
-    concept: str | None = None
-    fields: dict[str, str | FieldOf] = Field(default_factory=dict)
-    constants: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    scale: tuple[float, float] | None = None
-    distinct: bool = False
 
     @field_validator("path")
     @classmethod
@@ -157,26 +77,6 @@ class FileMapping(_Strict):
                 raise ValueError(f"unknown encoding {value!r}{hint}") from None
         return value
 
-    @model_validator(mode="after")
-    def _one_form(self) -> "FileMapping":
-        if bool(self.records) == (self.concept is not None):
-            raise ValueError("give either `concept` with `fields`, or `records`")
-        return self
-
-    def all_records(self) -> list[Record]:
-        if self.records:
-            return self.records
-        assert self.concept is not None
-        return [
-            Record(
-                concept=self.concept,
-                fields=self.fields,
-                constants=self.constants,
-                scale=self.scale,
-                distinct=self.distinct,
-            )
-        ]
-
     def file_format(self, path: str | None = None) -> str:
         if self.format:
             return self.format
@@ -189,25 +89,61 @@ class FileMapping(_Strict):
 _ENCODINGS = ["utf-8", "windows-1252", "utf-16", "latin-1", "cp1252", "cp1251", "cp1250", "iso-8859-15", "koi8-r", "gb18030", "shift_jis", "mac_roman"]  # noqa: E501  # fmt: skip
 
 
-class SourceMapping(_Strict):
-    """One system whose exports are read."""
+class SourceMapping(Strict):
+    """One system: a connector that asks its API, or the files it exports."""
 
+    connector: Name | None = Field(None, description="Vendor whose API is asked.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Of the connector; credentials never stand here."
+    )
+    objects: list[Name] | None = Field(
+        None, description="Objects of the connector to load; all of them by default."
+    )
+    tables: dict[Name, TableMapping] = Field(
+        default_factory=dict,
+        description="Fields to map beside those of the connector, such as custom ones.",
+    )
+    enabled: bool = Field(True, description="Whether it is loaded and built from.")
     folder: str | None = Field(None, description="Folder of the files; the mapping's by default.")
     timezone: TimeZone | None = None
     currency: Currency | None = None
     stale_after_days: float | None = Field(
-        None, gt=0, description="Warn when the newest export is older than this."
+        None, gt=0, description="Warn when the newest data is older than this."
     )
-    files: dict[Name, FileMapping] = Field(min_length=1)
+    files: dict[Name, FileMapping] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "SourceMapping":
+        if bool(self.files) == (self.connector is not None):
+            raise ValueError("give either `connector` or `files`")
+        if self.files:
+            wrong = [n for n in ("settings", "objects", "tables") if getattr(self, n)]
+        else:
+            wrong = ["folder"] if self.folder else []
+        if wrong:
+            kind = "a connector" if self.files else "files"
+            raise ValueError(f"`{wrong[0]}` is a setting of a source with {kind}")
+        return self
 
 
-class Mapping(_Strict):
-    """A company's export files and what is in them."""
+class Simulation(Strict):
+    """The company does not exist: its story is made up, and its vendors are simulated."""
+
+    customers: int = Field(5_000, ge=1, description="Real people by the end of the story.")
+    seed: int = Field(7, description="Another seed is another story.")
+    days: float = Field(730, gt=0, description="Length of the story when it is made.")
+
+
+class Mapping(Strict):
+    """A company's sources and what is in them."""
 
     version: Literal[1]
     company: Name
     title: str | None = Field(None, description="The company's name in reports.")
-    folder: str = Field(".", description="Folder of the files, relative to this mapping.")
+    folder: str = Field(
+        ".",
+        description="Folder of the files, relative to this mapping; $NAME is from the environment.",
+    )
     timezone: TimeZone = Field("UTC", description="Zone of timestamps that name none.")
     reporting_timezone: TimeZone | None = Field(
         None, description="Zone whose days and months the KPIs count; `timezone` by default."
@@ -215,6 +151,9 @@ class Mapping(_Strict):
     reporting_currency: Currency = Field(description="Currency of all reported amounts.")
     exported_at: datetime | date | None = Field(
         None, description="When the exports were taken, where they are not fresh."
+    )
+    simulation: Simulation | None = Field(
+        None, description="Of a company made up to try this out; connectors then ask a simulator."
     )
     sources: dict[Name, SourceMapping] = Field(min_length=1)
 
@@ -238,179 +177,168 @@ class Mapping(_Strict):
 
 
 class LoadedMapping:
-    """A mapping that was checked against the concepts, with its expressions parsed."""
+    """A mapping that was checked against the concepts, with its expressions parsed.
 
-    def __init__(self, path: Path, mapping: Mapping) -> None:
+    `sources` are those switched on; everything else here speaks of these alone.
+    """
+
+    def __init__(
+        self, path: Path, mapping: Mapping, only: Collection[str] | None, vendors_dir: Path
+    ) -> None:
         self.path = path
         self.spec = mapping
         self.concepts = load_concepts()
-        # (source, table, index of record) -> field -> expression
-        self.expressions: dict[tuple[str, str, int], dict[str, Expression]] = {}
-        for source, table, spec in self.tables():
-            for index, record in enumerate(spec.all_records()):
-                self.expressions[source, table, index] = self._check(source, table, spec, record)
+        for name in only or ():
+            if name not in mapping.sources:
+                raise MappingError(
+                    f"{path.name}: no source {name!r}{nearest_hint(name, mapping.sources)}"
+                )
+        self.sources = {
+            name: source
+            for name, source in mapping.sources.items()
+            if source.enabled and (only is None or name in only)
+        }
+        self.vendors: dict[str, VendorMapping] = {}  # by source
+        self._tables: dict[tuple[str, str], TableMapping] = {}
+        # (source, table, index of record) -> what was checked
+        self.checked: dict[tuple[str, str, int], CheckedRecord] = {}
+        for name, source in mapping.sources.items():
+            if source.connector is None:
+                self._check_files(name, source)
+            elif name in self.sources:
+                self._check_connector(name, source, source.connector, vendors_dir)
 
-    def tables(self) -> Iterable[tuple[str, str, FileMapping]]:
-        for source, source_spec in self.spec.sources.items():
-            for table, spec in source_spec.files.items():
+    @property
+    def expressions(self) -> dict[tuple[str, str, int], dict[str, Expression]]:
+        """(source, table, index of record) -> field -> expression."""
+        return {key: checked.expressions for key, checked in self.checked.items()}
+
+    def tables(self) -> Iterable[tuple[str, str, TableMapping]]:
+        """Tables of the lake that say something."""
+        for (source, table), spec in self._tables.items():
+            if source in self.sources:
+                yield source, table, spec
+
+    def files(self) -> Iterable[tuple[str, str, FileMapping]]:
+        """Tables that files fill."""
+        for source, table, spec in self.tables():
+            if isinstance(spec, FileMapping):
                 yield source, table, spec
 
     def folder(self, source: str) -> Path:
-        base = self.path.parent / self.spec.folder
-        own = self.spec.sources[source].folder
+        base = self.path.parent / os.path.expandvars(self.spec.folder)
+        own = os.path.expandvars(self.spec.sources[source].folder or "")
         return (base / own if own else base).resolve()
+
+    def timezone(self, source: str, table: str) -> str:
+        """Zone of timestamps that name none."""
+        spec, vendor = self.spec.sources[source], self.vendors.get(source)
+        own = self._tables[source, table].timezone
+        if vendor:
+            return own or spec.timezone or vendor.timezone
+        return own or spec.timezone or self.spec.timezone
+
+    def currency(self, source: str, table: str) -> str:
+        """Currency of amounts that name none."""
+        spec, vendor = self.spec.sources[source], self.vendors.get(source)
+        return (
+            self._tables[source, table].currency
+            or spec.currency
+            or (vendor and vendor.currency)
+            or self.spec.reporting_currency
+        )
 
     def columns(self, source: str, table: str) -> list[str]:
         """Columns of a file that the mapping uses, each once, in order of first use."""
         spec = self.spec.sources[source].files[table]
         used = dict.fromkeys([*spec.key, *([spec.cursor] if spec.cursor else [])])
         for index in range(len(spec.all_records())):
-            for expression in self.expressions[source, table, index].values():
-                used.update(dict.fromkeys(expression.columns))
+            checked = self.checked[source, table, index]
+            for name, place in checked.places.items():
+                if not checked.levels:
+                    used[name.split("[")[0] if spec.file_format() != "csv" else name] = None
+                elif place.level == 0:
+                    used[".".join(str(p) for p in place.path if isinstance(p, str))] = None
         return list(used)
 
-    def _check(
-        self, source: str, table: str, spec: FileMapping, record: Record
-    ) -> dict[str, Expression]:
-        where = f"{self.path.name}: sources.{source}.files.{table}"
-        concept = self.concepts.get(record.concept)
-        if concept is None:
+    def reference(self, source: str, table: str, index: int, field: str) -> str | None:
+        """The source whose record a field names: this one if not said otherwise.
+
+        None where that source is not there or switched off: the field stays empty then.
+
+        Raises:
+            MappingError: several sources have the connector that the mapping names.
+        """
+        value = self.checked[source, table, index].record.fields.get(field)
+        of = value.of if isinstance(value, FieldOf) else None
+        if of is None:
+            return source
+        if not of.startswith("@"):
+            return of if of in self.sources else None
+        found = [name for name, spec in self.sources.items() if spec.connector == of[1:]]
+        if len(found) > 1:
+            concept = self.checked[source, table, index].record.concept
             raise MappingError(
-                f"{where}: no concept {record.concept!r}{_nearest(record.concept, self.concepts)}"
+                f"{self.path.name}: sources.{source}: {table}.{field} names a record of {of}, "
+                f"which {' and '.join(found)} are; say which under sources.{source}.tables."
+                f"{table}: {{concept: {concept}, fields: {{{field}: "
+                f"{{value: ..., of: {found[0]}}}}}}}"
             )
-        expressions: dict[str, Expression] = {}
-        for name in record.constants.keys() & record.fields.keys():
-            raise MappingError(f"{where}.{name}: is both under `fields` and under `constants`")
-        if record.scale and record.scale[0] >= record.scale[1]:
-            raise MappingError(f"{where}.scale: the lowest answer comes first, as in [1, 5]")
-        scale = dict(zip(("scale_min", "scale_max"), record.scale or (), strict=False))
-        for name, constant in {**record.constants, **scale}.items():
-            self._check_constant(self._known_field(name, concept, where), constant, where)
-            expressions[name] = constant_sql(constant, decimal_comma=spec.decimal_comma)
-        for name, value in record.fields.items():
-            target = self._known_field(name, concept, where)
-            text = value.value if isinstance(value, FieldOf) else value
-            if isinstance(value, FieldOf) and value.of is not None:
-                if "reference" not in target.meta:
-                    raise MappingError(f"{where}.{name}: `of` is for ids of other records only")
-                if value.of not in self.spec.sources:
-                    raise MappingError(
-                        f"{where}.{name}: no source {value.of!r}"
-                        f"{_nearest(value.of, self.spec.sources)}"
-                    )
-            plain = re.fullmatch(r"\w+", text) is not None
-            expressions[name] = (
-                column_sql(text)
-                if plain
-                else parse_expression(text, f"{where}.{name}", decimal_comma=spec.decimal_comma)
-            )
-        missing = [
-            f.name
-            for f in concept.fields.values()
-            if f.required and f.name not in expressions and "default" not in f.meta
-        ]
-        if missing:
+        return found[0] if found else None
+
+    def _check_files(self, name: str, source: SourceMapping) -> None:
+        for table, spec in source.files.items():
+            self._tables[name, table] = spec
+            place = f"{self.path.name}: sources.{name}.files.{table}"
+            self._check_records(name, table, spec, place, nested=spec.file_format() != "csv")
+
+    def _check_connector(
+        self, name: str, source: SourceMapping, vendor: str, vendors_dir: Path
+    ) -> None:
+        known = vendors(vendors_dir)
+        if vendor not in known:
             raise MappingError(
-                f"{where}: concept {concept.name!r} needs {', '.join(missing)}; "
-                "add a column under `fields` or a value under `constants`"
+                f"{self.path.name}: sources.{name}.connector: no connector {vendor!r}"
+                f"{nearest_hint(vendor, known)}"
             )
-        return expressions
+        loaded = load_vendor_mapping(vendors_dir / f"{vendor}.yml")
+        self.vendors[name] = loaded.spec
+        for table, spec in merge_tables(loaded.spec, source.tables).items():
+            if source.objects is not None and table not in source.objects:
+                continue
+            self._tables[name, table] = spec
+            if table in source.tables:
+                place = f"{self.path.name}: sources.{name}.tables.{table}"
+                self._check_records(name, table, spec, place)
+            else:
+                for index, checked in enumerate(loaded.checked[table]):
+                    self.checked[name, table, index] = checked
 
-    def _check_constant(self, target: ConceptField, value: Any, where: str) -> None:
-        if isinstance(value, bool) and target.data_type != "boolean":
-            raise MappingError(
-                f"{where}.{target.name}: YAML reads yes, no, on, off, true and false as a truth "
-                "value; put the text in quotes"
+    def _check_records(
+        self, source: str, table: str, spec: TableMapping, place: str, *, nested: bool = True
+    ) -> None:
+        of = [*self.spec.sources, *(f"@{v}" for v in vendors())]
+        for index, record in enumerate(spec.all_records()):
+            self.checked[source, table, index] = check_record(
+                record,
+                self.concepts,
+                place,
+                sources=of,
+                decimal_comma=spec.decimal_comma,
+                nested=nested,
             )
-        accepted = target.meta.get("accepted")
-        if accepted and str(value).lower() not in accepted:
-            raise MappingError(
-                f"{where}.{target.name}: {value!r} is not one of {', '.join(accepted)}"
-            )
-
-    def _known_field(self, name: str, concept: Concept, where: str) -> ConceptField:
-        if name not in concept.fields:
-            raise MappingError(
-                f"{where}: concept {concept.name!r} has no field {name!r}"
-                f"{_nearest(name, concept.fields)}"
-            )
-        return concept.fields[name]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which a name given twice is an error; the first would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key.value!r} is given twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def load_mapping(path: Path) -> LoadedMapping:
+def load_mapping(
+    path: Path, *, only: Collection[str] | None = None, vendors_dir: Path = VENDORS_DIR
+) -> LoadedMapping:
     """Read and check a mapping file.
+
+    Args:
+        only: names of the sources to use; all that are enabled by default.
 
     Raises:
         MappingError: naming the file, the place in it and, where there is one, the nearest
             right name. Nothing has been loaded then.
     """
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
-    except FileNotFoundError:
-        raise MappingError(f"no mapping file {path}") from None
-    except OSError as error:
-        raise MappingError(f"{path.name} cannot be read: {error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path.name} is not valid YAML: {error}") from None
-    try:
-        mapping = Mapping.model_validate(raw)
-    except ValidationError as error:
-        raise MappingError(_explain(path, error)) from None
-    return LoadedMapping(path, mapping)
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The most similar name, if one is similar at all."""
-    close = difflib.get_close_matches(name, list(candidates), 1, 0.5)
-    return close[0] if close else None
-
-
-def _nearest(name: str, candidates: Iterable[str]) -> str:
-    close = nearest(name, candidates)
-    return f"; did you mean {close!r}?" if close else f"; there are {', '.join(candidates)}"
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    lines: dict[str, str] = {}  # of a value that may be of several kinds, what is said first
-    for problem in error.errors():
-        *parents, last = [str(p) for p in problem["loc"] if p != "[key]"] or [""]
-        # where a field may be a text or a `FieldOf`, pydantic names the form it tried after it
-        of_field = len(parents) > 1 and parents[-2] == "fields" and last == "str"
-        if of_field and isinstance(problem["input"], dict):
-            continue
-        place = [p for p in [*parents, last] if p not in ("str", "int", "float", "bool", "FieldOf")]
-        text = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            known = _settings_at(place[:-1])
-            text = f"unknown setting{_nearest(place[-1], known)}"
-        lines.setdefault(".".join(place) or "the file", text)
-    return f"{path.name} is not a valid mapping:" + "".join(
-        f"\n  {place}: {text}" for place, text in lines.items()
-    )
-
-
-def _settings_at(place: list[str]) -> list[str]:
-    form: type[BaseModel] = FileMapping
-    if not place:
-        form = Mapping
-    elif len(place) == 2:
-        form = SourceMapping
-    elif place[-2] == "fields":
-        form = FieldOf
-    elif place[-2] == "records":
-        form = Record
-    return list(form.model_fields)
+    return LoadedMapping(path, read_yaml(path, Mapping), only, vendors_dir)

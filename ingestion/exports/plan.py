@@ -5,8 +5,9 @@ import json
 from datetime import datetime
 from typing import Any
 
-from ingestion.exports.expressions import Expression
-from ingestion.exports.mapping import FieldOf, LoadedMapping
+from ingestion.exports.mapping import LoadedMapping
+from ingestion.exports.paths import elements_sql
+from ingestion.exports.records import CheckedRecord
 from ingestion.lake import IDENTITY_DATASET, Lake, Load
 
 
@@ -19,9 +20,9 @@ def build_plan(
         known_at: leave out loads that arrived later, to see what was known then.
     """
     spec = mapping.spec
-    loads = {source: _loads(lake, spec.dataset(source), known_at) for source in spec.sources}
+    loads = {name: _loads(lake, spec.dataset(name), known_at) for name in mapping.sources}
     concepts: dict[str, list[dict[str, Any]]] = {}
-    for source, table, file in mapping.tables():
+    for source, table, spec_of_table in mapping.tables():
         table_loads = [
             {"load_id": load.load_id, "files": load.files[table]}
             for load in loads[source]
@@ -29,30 +30,26 @@ def build_plan(
         ]
         if not table_loads:
             continue
-        source_spec = spec.sources[source]
-        for index, record in enumerate(file.all_records()):
-            expressions = mapping.expressions[source, table, index]
+        records = spec_of_table.all_records()
+        for index, record in enumerate(records):
+            same = [n for n, other in enumerate(records) if other.concept == record.concept]
             concepts.setdefault(record.concept, []).append(
                 {
                     "source": source,
                     "table": table,
-                    "timezone": file.timezone or source_spec.timezone or spec.timezone,
-                    "currency": file.currency or source_spec.currency or spec.reporting_currency,
-                    "timestamp_format": file.timestamp_format or None,
-                    "decimal_comma": file.decimal_comma,
+                    "timezone": mapping.timezone(source, table),
+                    "currency": mapping.currency(source, table),
+                    "timestamp_format": spec_of_table.timestamp_format or None,
+                    "decimal_comma": spec_of_table.decimal_comma,
                     "distinct": record.distinct,
-                    "columns": _columns(expressions, nested=file.file_format() != "csv"),
-                    "fields": {
-                        name: {
-                            "sql": expression.sql,
-                            "numbers": list(expression.numbers),
-                            "reference_source": _reference(record.fields.get(name)),
-                        }
-                        for name, expression in expressions.items()
-                    },
+                    "history": record.history,
+                    "is_file": mapping.sources[source].connector is None,
+                    **_reading(mapping.checked[source, table, index], place=same.index(index),
+                               of=len(same)),
+                    "fields": _fields(mapping, source, table, index),
                     "loads": table_loads,
                 }
-            )
+            )  # fmt: skip
     files = [
         f for ls in loads.values() for load in ls for paths in load.files.values() for f in paths
     ]
@@ -61,7 +58,7 @@ def build_plan(
         "title": spec.name,
         "reporting_timezone": spec.reporting_timezone or spec.timezone,
         "reporting_currency": spec.reporting_currency,
-        "stale_after_days": {s: v.stale_after_days for s, v in spec.sources.items()},
+        "stale_after_days": {s: v.stale_after_days for s, v in mapping.sources.items()},
         "as_of": lake.newest_extraction(files),
         "known_at": known_at.isoformat() if known_at else None,
         "lake_setup": lake.duckdb_setup(),
@@ -99,11 +96,43 @@ def _loads(lake: Lake, dataset: str, known_at: datetime | None) -> list[Load]:
     return [load for load in loads if datetime.fromisoformat(load.inserted_at) <= known_at]
 
 
-def _columns(expressions: dict[str, Expression], *, nested: bool) -> dict[str, list[str]]:
-    """Path in the document of every column used; in a CSV file a dot is but a part of the name."""
-    names = dict.fromkeys(c for e in expressions.values() for c in e.columns)
-    return {name: name.split(".") if nested else [name] for name in names}
+def _reading(checked: CheckedRecord, *, place: int, of: int) -> dict[str, Any]:
+    """How staging takes a record out of a document, and which documents it marks.
+
+    `markers`: every document has one row that counts it, so that none is lost from the accounts.
+    `none`: the record is that row; `inline`: so it is, where it meets its condition or not;
+    `always`: a row more; `never`: another record of the same concept marks it.
+    """
+    levels = checked.levels
+    if place:
+        markers = "never"
+    elif levels or of > 1:
+        markers = "always"
+    else:
+        markers = "inline" if checked.where else "none"
+    shapes = checked.shapes("")
+    steps = [elements_sql(n, levels) for n in range(1, len(levels) + 1)]
+    return {
+        "markers": markers,
+        "where": checked.where.sql if checked.where else None,
+        "columns": checked.columns(),
+        "document_shape": shapes[0],
+        "levels": [
+            {"elements": elements, "keys": keys, "shape": shape}
+            for (elements, keys), shape in zip(steps, shapes[1:], strict=True)
+        ],
+    }
 
 
-def _reference(value: str | FieldOf | None) -> str | None:
-    return value.of if isinstance(value, FieldOf) else None
+def _fields(mapping: LoadedMapping, source: str, table: str, index: int) -> dict[str, Any]:
+    """Every mapped field of a record; one that names a source which is not there has no value."""
+    fields = {}
+    for name, expression in mapping.expressions[source, table, index].items():
+        reference = mapping.reference(source, table, index, name)
+        if reference is not None:
+            fields[name] = {
+                "sql": expression.sql,
+                "numbers": list(expression.numbers),
+                "reference_source": reference,
+            }
+    return fields

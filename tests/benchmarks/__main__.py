@@ -6,9 +6,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,34 +14,17 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestration.settings import EXAMPLE_CONFIG, PROJECT_ROOT, TELEMETRY_OFF
+from tests.benchmarks.connectors import bench_connectors
+from tests.benchmarks.measures import Measure, measure, timed
 
 ORDERS = 100_000
 OLIST = PROJECT_ROOT / "tests" / "olist" / "mapping.yml"
 OLIST_DATA = PROJECT_ROOT.parent / "shared" / "data" / "olist"
 
 
-@dataclass(frozen=True)
-class Measure:
-    """`ratio` is value / baseline_value."""
-
-    name: str
-    value: float
-    unit: str
-    baseline: str
-    baseline_value: float
-    ratio: float
-
-
-def measure(name: str, value: float, unit: str, baseline: str, baseline_value: float) -> Measure:
-    return Measure(
-        name, round(value, 3), unit, baseline, round(baseline_value, 3),
-        round(value / baseline_value, 3),
-    )  # fmt: skip
-
-
 def main() -> None:
     os.environ.update(TELEMETRY_OFF)
-    measures = [*bench_ingestion(), *bench_run()]
+    measures = [*bench_ingestion(), *bench_connectors(), *bench_run()]
     table = Table("what", "value", "unit", "baseline", "baseline value", "ratio", box=None)
     for m in measures:
         table.add_row(
@@ -176,12 +157,6 @@ def run(config: Path, home: Path) -> None:
         env=environment, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.returncode
-
-
-def timed(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -345,7 +345,7 @@ def test_loads_of_one_source_are_not_compared_with_those_of_another(damaged: Dam
 
     elsewhere = damaged(
         other_shop,
-        "update staging.stg_exports__orders set source = 'kiosk' where load_id = '4.5'",
+        "update staging.stg__orders set source = 'kiosk' where load_id = '4.5'",
         "update quality.load_accounts set source = 'kiosk' where load_id = '4.5'",
     )
     assert severities(validate(elsewhere, "landed")) == {}

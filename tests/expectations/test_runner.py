@@ -21,7 +21,7 @@ Damaged = Callable[..., Path]
 def test_a_check_whose_column_is_gone_fails_with_its_error_and_the_others_go_on(
     damaged: Damaged, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = damaged("alter table staging.stg_exports__orders drop column status")
+    path = damaged("alter table staging.stg__orders drop column status")
     checks = [check for suite in validate(path, "landed") for check in suite.checks]
     (failed,) = [check for check in checks if not check.passed]
     assert (failed.name, failed.severity) == ("orders_status_mix", "warning")
@@ -200,16 +200,16 @@ def test_the_stability_index_is_that_of_its_formula(now: list[int], before: list
     with duckdb.connect() as db:
         db.execute("create schema staging; create schema quality")
         db.execute(
-            "create table staging.stg_exports__orders as select 'shop' as source, "
+            "create table staging.stg__orders as select 'shop' as source, "
             "'orders' as source_table, load_id, chr(65 + kind) as status, false as is_deleted, "
-            "[] as rejections from (select unnest([1, 1, 1, 2, 2, 2]) as load_id, "
+            "null::bigint as element, [] as rejections from (select unnest([1, 1, 1, 2, 2, 2]) as load_id, "
             f"unnest([0, 1, 2, 0, 1, 2]) as kind, unnest({before + now}) as documents) as mixes, "
             "range(mixes.documents)"
         )
         db.execute(
             "create table quality.load_accounts as select source, source_table, "
             "'orders' as model, load_id, count(*) as accepted "
-            "from staging.stg_exports__orders group by all"
+            "from staging.stg__orders group by all"
         )
         rows = db.execute(query).fetchall()
     assert len(rows) == (psi > 0.25)

@@ -30,6 +30,7 @@ STAGING_COLUMNS = {
     "document_key": "varchar",
     "is_deleted": "boolean",
     "load_id": "varchar",
+    "element": "bigint",
     "rejections": "struct(column_name varchar, value varchar, reason varchar)[]",
 }
 QUALITY = {
@@ -64,7 +65,7 @@ def build(path: Path) -> Path:
         for mart in MARTS:
             _create(db, f"marts.{mart}", contracts[mart])
         for concept in CONCEPTS:
-            _create(db, f"staging.stg_exports__{concept}", contracts[concept] | STAGING_COLUMNS)
+            _create(db, f"staging.stg__{concept}", contracts[concept] | STAGING_COLUMNS)
         for table, columns in QUALITY.items():
             _create(db, f"quality.{table}", columns)
         _fill_marts(db)
@@ -84,7 +85,7 @@ def add_load(
 ) -> None:
     """A load of orders from the shop; its fields as SQL over the number `i` of the document."""
     db.execute(
-        f"""insert into staging.stg_exports__orders by name
+        f"""insert into staging.stg__orders by name
         select 'shop:' || i as order_key, 'shop' as source, 'orders' as source_table,
             '{number}.5' as load_id, false as is_deleted, [] as rejections,
             {status} as status, {amount} as total_amount, {person} as person_record_key

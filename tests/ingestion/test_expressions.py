@@ -46,6 +46,12 @@ def value(text: str, *, decimal_comma: bool = False, **columns: str | None) -> s
         ("price * 2 > cost", ("price", "cost"), ("price", "cost")),
         ("price = cost", ("price", "cost"), ()),
         ("left(name, 2) || right(name, 1)", ("name",), ()),
+        ("answers[0].choice_id", ("answers[0].choice_id",), ()),
+        ("a.b.c.d.e || 'x.y[0]'", ("a.b.c.d.e",), ()),
+        ('properties."hs-x" || "a.b"', ("properties.hs-x", "a.b"), ()),
+        ("length(name) > 2", ("name",), ()),
+        ("epoch_ms(made)", ("made",), ("made",)),
+        ("case when index = 0 then parent.order.id end", ("index", "parent.order.id"), ("index",)),
     ],
 )
 def test_columns_and_which_of_them_are_numbers(
@@ -64,6 +70,12 @@ def test_known_answers() -> None:
     assert value("split_part(a, '@', 2)", a="x@y.z") == "y.z"
     assert value("substring(upper(trim(a)), 1, 2)", a=" abc ") == "AB"
     assert value("replace(concat(a, 'x'), 'x', 'y')", a="x") == "yy"
+    assert value("regexp_extract(a, '(\\d+)$', 1)", a="gid://shop/Order/45") == "45"
+    assert value("regexp_replace(a, '[^0-9]', '', 'g')", a="+49 30/1") == "49301"
+    assert value("epoch_ms(a)", a="1767225600123") == "2026-01-01T00:00:00.123000Z"
+    assert value("epoch_seconds(a)", a="1767225600") == "2026-01-01T00:00:00.000000Z"
+    assert value("coalesce(epoch_seconds(a), b)", a="soon", b="x") == "x"
+    assert value("strpos(a, '@') > 0 and contains(a, 'x')", a="x@y") == "true"
     assert value("md5(a)", a="abc") == "900150983cd24fb0d6963f7d28e17f72"
     assert value("case when qty > -5 then 'in' else 'out' end", qty="-6") == "out"
     assert value("case when kind = 'a' then qty else 0 end * price", kind="a", qty="3", price="1.5") in ("4.5", "4.5000000000000000")  # noqa: E501  # fmt: skip
@@ -124,6 +136,8 @@ def test_nothing_else_passes(text: str) -> None:
         ("a = true", "'a' is text, not a condition"),
         ("a * b * c * d * e", "cannot compute"),
         ("left(a)", "cannot read the expression"),
+        ("regexp_extract(a, '(')", "cannot compute"),
+        ("epoch_seconds(a, b)", "is not allowed"),
         ("case", "in double quotes"),
         ("", "cannot read the expression"),
     ],
@@ -131,6 +145,13 @@ def test_nothing_else_passes(text: str) -> None:
 def test_what_the_engine_would_refuse_later_is_refused_now(text: str, reason: str) -> None:
     with pytest.raises(MappingError, match=reason):
         parse_expression(text, "here")
+
+
+def test_a_condition_is_true_or_false() -> None:
+    assert parse_expression("(a = 'x')", "here", condition=True).columns == ("a",)
+    for text in ("a", "a || b", "'true'", "1"):
+        with pytest.raises(MappingError, match="is no condition"):
+            parse_expression(text, "here", condition=True)
 
 
 def test_comments_do_not_reach_the_engine() -> None:

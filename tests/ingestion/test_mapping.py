@@ -64,6 +64,13 @@ def load(folder: Path, text: str) -> LoadedMapping:
         ("   key:", "   encoding: rot13\n        key:", f"{FILE}.encoding", "unknown encoding"),
         ("Berlin", "Berlim", "timezone", "'Europe/Berlim' is no time zone; write"),
         ("Berlin", "Berlim", "timezone", "did you mean 'Europe/Berlin'?"),
+        ("   concept:", "   each: lines[]\n        concept:", f"{FILE}.each", "a CSV file has no"),
+        (
+            "status: state",
+            "status: state}\n        where: state\n        constants: {channel: x",
+            f"{FILE}.where",
+            "no condition",
+        ),
         ("currency: EUR\ntime", "currency: eur\ntime", "reporting_currency", "mean 'EUR'?"),
         ("    currency: EUR", "    currency: EURO", "sources.shop.currency", "write it as in"),
         (

@@ -29,7 +29,7 @@ def key(path: str) -> dg.AssetKey:
 
 def test_data_travels_one_way_from_lake_to_report(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    upstream = graph.get(key("staging/stg_exports__orders")).parent_keys
+    upstream = graph.get(key("staging/stg__orders")).parent_keys
     assert upstream == {key("lake/nordlicht_shop/orders")}
     assert key("unified/orders") in graph.get(key("marts/fct_orders")).parent_keys
     published = graph.get(key("published/marts"))

@@ -104,7 +104,7 @@ def dbt(home: Home, *arguments: str, check: bool = True) -> subprocess.Completed
 def build(home: Home, select: str = "*") -> None:
     """Load and build without Dagster, data tests, gates and publishing; give out ids."""
     settings, mapping = settings_of(home), load_mapping(home.config)
-    for source in mapping.spec.sources:
+    for source in mapping.sources:
         attempt = load_source(settings, mapping, source, datetime.fromisoformat(NOW))
         assert attempt.error is None, attempt
     plan, fingerprint = write_plan(settings, mapping)

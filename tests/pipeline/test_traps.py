@@ -14,8 +14,7 @@ from tests.support import Home
 def test_an_updated_row_replaces_the_one_before(in_batches: Home) -> None:
     """A merge without a key would have kept both: O2 came in one load and, changed, in another."""
     versions = in_batches.warehouse(
-        "select count(*), count(distinct load_id) from staging.stg_exports__orders"
-        " where order_id = 'O2'"
+        "select count(*), count(distinct load_id) from staging.stg__orders where order_id = 'O2'"
     )
     assert versions == [(2, 2)]
     orders = "select status, count(*) from marts.fct_orders where order_id = 'O2' group by 1"

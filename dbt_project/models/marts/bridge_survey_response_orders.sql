@@ -7,7 +7,7 @@ with final as (
         answers.score,
         responses.is_satisfied,
         responses.responded_on
-    from {{ ref('survey_responses') }} as answers
+    from {{ ref('int_survey__responses') }} as answers
     inner join {{ ref('fct_survey_responses') }} as responses
         on answers.source || ':' || answers.response_id = responses.response_key
     where answers.order_key is not null

@@ -5,7 +5,7 @@ with answers as (
         *,
         source || ':' || response_id as response_key,
         {{ person_reference(email='email') }} as record_key
-    from {{ ref('survey_responses') }}
+    from {{ ref('int_survey__responses') }}
 ),
 
 orders as (

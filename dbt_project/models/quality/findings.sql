@@ -21,7 +21,7 @@ findings as (
     where order_key not in (select order_key from orders)
     union all
     select 'survey_responses', source, 'unknown_order', 'the order of the answer is not known', survey_response_key
-    from {{ ref('survey_responses') }}
+    from {{ ref('int_survey__responses') }}
     where order_key is not null and order_key not in (select order_key from orders)
     union all
     select 'order_lines', source, 'unknown_product', 'the product of the line is not known', order_line_key
@@ -51,6 +51,21 @@ findings as (
         (kind = 'nps' and nps_group is null)
         or (kind = 'csat' and is_satisfied is null)
         or (kind = 'ces' and is_easy is null)
+    union all
+    select
+        'surveys', surveys.source, 'wording_without_scale',
+        'the question is worded as an NPS, CSAT or CES and not asked on its scale: not in that KPI', surveys.survey_key
+    from {{ ref('int_survey__ratings') }} as ratings
+    inner join {{ ref('surveys') }} as surveys on ratings.survey_key = surveys.survey_key
+    where ratings.kind = 'other' and ratings.worded_kind is not null
+    union all
+    select
+        'survey_submissions', source, 'no_rating',
+        'finished, but no rating was found in it: it is no survey response', survey_submission_key
+    from {{ ref('survey_submissions') }}
+    where
+        is_partial is distinct from true
+        and survey_submission_key not in (select survey_response_key from {{ ref('int_survey__responses') }})
     union all
     select 'survey_responses', source, 'unknown_person', 'nobody is known to have given this answer', response_key
     from {{ ref('fct_survey_responses') }} where customer_id is null

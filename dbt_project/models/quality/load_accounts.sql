@@ -3,7 +3,7 @@
 with received as (
     {% set counted = [] %}
     {% for concept, inputs in plan().get('concepts', {}).items() %}
-    {% for input in inputs %}{% do counted.append(lake_row_counts(concept, input)) %}{% endfor %}
+    {% for input in inputs if input.markers != 'never' %}{% do counted.append(lake_row_counts(concept, input)) %}{% endfor %}
     {% endfor %}
     {% if counted %}
     {{ counted | join('\n    union all\n') }}
@@ -26,9 +26,9 @@ staged as (
         '{{ model }}' as model,
         load_id,
         max(extracted_at) as extracted_at,
-        count(*) filter (where len(rejections) = 0) as accepted,
-        count(*) filter (where len(rejections) > 0) as quarantined
-    from {{ ref('stg_exports__' ~ model) }}
+        count(*) filter (where element is null or element = -1) as documents,
+        count(distinct (document_key, document_hash, origin, origin_row)) filter (where len(rejections) > 0) as quarantined
+    from {{ ref('stg__' ~ model) }}
     group by source, source_table, load_id
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -41,7 +41,7 @@ select
     received.load_id,
     staged.extracted_at,
     cast(received.received as bigint) as received,
-    coalesce(staged.accepted, 0) as accepted,
+    coalesce(staged.documents - staged.quarantined, 0) as accepted,
     coalesce(staged.quarantined, 0) as quarantined
 from received
 left join staged

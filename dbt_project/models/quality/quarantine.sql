@@ -11,11 +11,12 @@ select
     complaint.reason,
     staged.origin,
     staged.origin_row,
+    nullif(staged.element, -1) as element,
     staged.load_id,
     staged.extracted_at,
     staged.document_hash,
     not exists (
-        select 1 from {{ ref('stg_exports__' ~ model) }} as later
+        select 1 from {{ ref('stg__' ~ model) }} as later
         where
             later.source = staged.source
             and later.source_table = staged.source_table
@@ -23,7 +24,7 @@ select
             and later.load_id > staged.load_id
     ) and not (
         staged.document_key is null and exists (
-            select 1 from {{ ref('stg_exports__' ~ model) }} as later
+            select 1 from {{ ref('stg__' ~ model) }} as later
             where
                 later.source = staged.source
                 and later.source_table = staged.source_table
@@ -31,7 +32,7 @@ select
                 and later.load_id > staged.load_id
         )
     ) as is_open
-from {{ ref('stg_exports__' ~ model) }} as staged, unnest(staged.rejections) as complaints (complaint)
+from {{ ref('stg__' ~ model) }} as staged, unnest(staged.rejections) as complaints (complaint)
 where len(staged.rejections) > 0
 {{ 'union all' if not loop.last }}
 {% endfor %}

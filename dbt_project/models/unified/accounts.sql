@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__accounts')]) }}
+{{ current_records(ref('stg__accounts')) }}

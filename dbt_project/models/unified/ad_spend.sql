@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__ad_spend')]) }}
+{{ current_records(ref('stg__ad_spend')) }}

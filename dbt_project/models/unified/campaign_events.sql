@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__campaign_events')]) }}
+{{ current_records(ref('stg__campaign_events')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__campaigns')]) }}
+{{ current_records(ref('stg__campaigns')) }}

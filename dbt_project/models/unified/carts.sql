@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__carts')]) }}
+{{ current_records(ref('stg__carts')) }}

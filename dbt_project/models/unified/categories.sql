@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__categories')]) }}
+{{ current_records(ref('stg__categories')) }}

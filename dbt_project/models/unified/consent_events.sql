@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__consent_events')]) }}
+{{ current_records(ref('stg__consent_events')) }}

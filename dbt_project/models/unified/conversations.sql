@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__conversations')]) }}
+{{ current_records(ref('stg__conversations')) }}

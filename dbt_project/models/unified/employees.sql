@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__employees')]) }}
+{{ current_records(ref('stg__employees')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__exchange_rates')]) }}
+{{ current_records(ref('stg__exchange_rates')) }}

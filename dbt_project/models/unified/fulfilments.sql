@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__fulfilments')]) }}
+{{ current_records(ref('stg__fulfilments')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__loyalty_events')]) }}
+{{ current_records(ref('stg__loyalty_events')) }}

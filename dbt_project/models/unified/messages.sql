@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__messages')]) }}
+{{ current_records(ref('stg__messages')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__opportunities')]) }}
+{{ current_records(ref('stg__opportunities')) }}

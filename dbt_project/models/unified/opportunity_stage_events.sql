@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__opportunity_stage_events')]) }}
+{{ current_records(ref('stg__opportunity_stage_events')) }}

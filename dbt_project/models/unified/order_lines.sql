@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__order_lines')]) }}
+{{ current_records(ref('stg__order_lines')) }}

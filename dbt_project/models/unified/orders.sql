@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__orders')]) }}
+{{ current_records(ref('stg__orders')) }}

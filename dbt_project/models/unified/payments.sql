@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__payments')]) }}
+{{ current_records(ref('stg__payments')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__products')]) }}
+{{ current_records(ref('stg__products')) }}

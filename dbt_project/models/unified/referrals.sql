@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__referrals')]) }}
+{{ current_records(ref('stg__referrals')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__refunds')]) }}
+{{ current_records(ref('stg__refunds')) }}

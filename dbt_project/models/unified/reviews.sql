@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__reviews')]) }}
+{{ current_records(ref('stg__reviews')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__survey_invitations')]) }}
+{{ current_records(ref('stg__survey_invitations')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__surveys')]) }}
+{{ current_records(ref('stg__surveys')) }}

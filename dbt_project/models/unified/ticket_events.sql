@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__ticket_events')]) }}
+{{ current_records(ref('stg__ticket_events')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__tickets')]) }}
+{{ current_records(ref('stg__tickets')) }}

@@ -1,1 +1,1 @@
-{{ current_records([ref('stg_exports__web_events')]) }}
+{{ current_records(ref('stg__web_events')) }}

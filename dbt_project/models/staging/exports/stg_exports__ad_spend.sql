@@ -1,1 +1,0 @@
-{{ stage_exports('ad_spend', 'ad_spend') }}

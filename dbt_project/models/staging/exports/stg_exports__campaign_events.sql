@@ -1,1 +1,0 @@
-{{ stage_exports('campaign_event', 'campaign_events') }}

@@ -1,1 +1,0 @@
-{{ stage_exports('consent_event', 'consent_events') }}

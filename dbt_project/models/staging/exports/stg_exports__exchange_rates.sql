@@ -1,1 +1,0 @@
-{{ stage_exports('exchange_rate', 'exchange_rates') }}

@@ -1,1 +1,0 @@
-{{ stage_exports('loyalty_event', 'loyalty_events') }}

@@ -1,1 +1,0 @@
-{{ stage_exports('opportunity_stage_event', 'opportunity_stage_events') }}

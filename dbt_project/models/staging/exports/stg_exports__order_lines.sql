@@ -1,1 +1,0 @@
-{{ stage_exports('order_line', 'order_lines') }}

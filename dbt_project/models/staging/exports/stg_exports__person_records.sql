@@ -1,1 +1,0 @@
-{{ stage_exports('person_record', 'person_records') }}

@@ -1,1 +1,0 @@
-{{ stage_exports('refund', 'refunds') }}

@@ -1,1 +1,0 @@
-{{ stage_exports('survey_response', 'survey_responses') }}

@@ -1,1 +1,0 @@
-{{ stage_exports('ticket_event', 'ticket_events') }}

@@ -1,1 +1,0 @@
-{{ stage_exports('web_event', 'web_events') }}

@@ -1,0 +1,1 @@
+{{ stage_concept('ad_spend', 'ad_spend') }}

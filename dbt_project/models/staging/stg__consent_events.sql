@@ -1,0 +1,1 @@
+{{ stage_concept('consent_event', 'consent_events') }}

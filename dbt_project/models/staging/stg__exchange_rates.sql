@@ -1,0 +1,1 @@
+{{ stage_concept('exchange_rate', 'exchange_rates') }}

@@ -1,0 +1,1 @@
+{{ stage_concept('loyalty_event', 'loyalty_events') }}

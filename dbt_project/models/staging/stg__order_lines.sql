@@ -1,0 +1,1 @@
+{{ stage_concept('order_line', 'order_lines') }}

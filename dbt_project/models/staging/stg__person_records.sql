@@ -1,0 +1,1 @@
+{{ stage_concept('person_record', 'person_records') }}

@@ -1,0 +1,1 @@
+{{ stage_concept('survey_submission', 'survey_submissions') }}

@@ -1,0 +1,1 @@
+{{ stage_concept('ticket_event', 'ticket_events') }}

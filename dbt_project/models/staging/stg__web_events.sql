@@ -1,0 +1,1 @@
+{{ stage_concept('web_event', 'web_events') }}

@@ -1,0 +1,85 @@
+"""How an installation meets its simulated company: made when absent, served while it is asked."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ingestion.simulator.company import Company
+from ingestion.simulator.credentials import environment
+from ingestion.simulator.server import RunningServer, serving
+from ingestion.simulator.truth import write_truth
+from ingestion.sources.api import Clock
+
+TIMEZONE = "Europe/Berlin"  # whose days and months the truth is told in
+
+
+class VirtualClock:
+    """A connector's clock: what it sleeps passes at once, for the server as for itself."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self._time = server.simulator.time
+
+    def now(self) -> datetime:
+        return self._time.now()
+
+    def sleep(self, seconds: float) -> None:
+        self._time.wait(seconds)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What a connector needs beside its own settings to read the simulated account."""
+
+    settings: Mapping[str, Any]
+    clock: Clock
+
+
+def make_company(folder: Path, *, customers: int, seed: int, days: float, end: datetime) -> Company:
+    """A new company and, beside it, the truth about it."""
+    company = Company.make(folder, customers=customers, seed=seed, days=days, end=end)
+    settle(company)
+    return company
+
+
+def settle(company: Company) -> None:
+    """Write what goes with the company's clock: the known answers, and the bank's file of rates."""
+    write_truth(
+        company.folder / "world", company.folder / "truth", as_of=company.clock, timezone=TIMEZONE
+    )
+    rates = company.folder / "reference" / "exchange_rates.csv"
+    rates.parent.mkdir(exist_ok=True)
+    company.query(
+        f"copy (from world.exchange_rate where day <= clock()::date order by day, currency)"
+        f" to '{rates}' (format csv, header)"
+    )
+
+
+@contextmanager
+def connected(folder: Path, source: str, vendor: str) -> Iterator[Connection]:
+    """A vendor's API over the company in a folder, its secrets in the environment meanwhile."""
+    company = Company.open(folder)
+    secrets = environment(company.seed, {source: vendor})
+    before = {name: os.environ.get(name) for name in secrets}
+    os.environ.update(secrets)
+    try:
+        with serving(company) as server:
+            settings: dict[str, Any] = {
+                "base_url": f"{server.url}/{vendor}",
+                "ca_bundle": str(server.authority),
+            }
+            if vendor == "segment":  # it pushes; nobody can ask it
+                from ingestion.simulator.vendors.segment import push
+
+                settings = {"folder": str(folder / "pushed")}
+                push(company, folder / "pushed")
+            yield Connection(settings, VirtualClock(server))
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
