@@ -239,6 +239,22 @@ def reconcile(name: str) -> None:
     _tell(reconcile_source(settings, settings.mapping(), name, now()))
 
 
+@sources_app.command()
+def receive(
+    name: str,
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; put a proxy with TLS in front.")] = 8765,
+) -> None:
+    """Take in the webhook of a Segment source until interrupted: POST /segment."""
+    import uvicorn
+
+    from orchestration.sources import webhook_receiver
+
+    settings = _settings()
+    app = webhook_receiver(settings.mapping(), name)
+    console.print(f"receiving {name} on http://127.0.0.1:{port}/segment")
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+
+
 def _tell(attempt: "Attempt") -> None:
     for note in attempt.notes:
         console.print(f"[yellow]note[/yellow] {escape(note)}")

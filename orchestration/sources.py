@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
+from starlette.types import ASGIApp
 
 from ingestion.errors import CxmError, SettingError
 from ingestion.exports.mapping import LoadedMapping, SourceMapping
@@ -24,6 +25,8 @@ from ingestion.sources.connector import (
 )
 from ingestion.sources.exports import find_files, load_exports
 from ingestion.sources.registry import connector_class
+from ingestion.sources.secrets import read_secrets, secret_variable
+from ingestion.sources.segment_webhook import receiver
 from orchestration import progress
 from orchestration.settings import Settings
 from orchestration.simulation import connection, prepare_company
@@ -104,6 +107,29 @@ def reconcile_source(
     """
     _api_source(mapping, source)
     return load_source(settings, mapping, source, at, window=Window(reconcile=True))
+
+
+def webhook_receiver(mapping: LoadedMapping, source: str) -> ASGIApp:
+    """The application that takes in a Segment source's messages, into the folder it reads.
+
+    Raises:
+        SettingError: it is no such source, its folder is not on this machine, or its secret is
+            not set.
+    """
+    spec = _api_source(mapping, source)
+    folder = str(spec.settings.get("folder", ""))
+    if spec.connector != "segment" or not folder or "://" in folder:
+        raise SettingError(
+            f"source {source!r} takes in no messages: that is for a source with `connector: "
+            "segment` whose `folder` is on this machine"
+        )
+    found = read_secrets(source, ("webhook_secret",))
+    if not found:
+        raise SettingError(
+            f"source {source!r}: the secret shared with Segment's webhook is not set: set "
+            f"{secret_variable(source, 'webhook_secret')}"
+        )
+    return receiver(Path(folder), found["webhook_secret"])
 
 
 def check_source(settings: Settings, mapping: LoadedMapping, source: str) -> list[Finding]:

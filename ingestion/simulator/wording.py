@@ -10,12 +10,15 @@ import pyarrow.compute as pc
 from ingestion.simulator import names, noise
 from ingestion.simulator.systems import (
     BIT,
+    MAILCHIMP,
     QUALTRICS,
     SECOND_MAILBOX,
+    SHOPIFY,
     SOURCES,
     SURVEYMONKEY,
     SYSTEMS,
     VIAS,
+    ZENDESK,
 )
 
 Array = np.ndarray[Any, Any]
@@ -239,11 +242,14 @@ def flags(values: pa.Array | pa.ChunkedArray) -> Array:
 
 def tags(columns: Mapping[str, Array], business: Array, unit: Array, erased: Array) -> pa.ListArray:
     """Words that the systems' people stick to records."""
+    marked = np.isin(columns["system"], (SHOPIFY, ZENDESK, MAILCHIMP))
     shown = {
         "guest": (columns["noise"] & BIT["guest"]) > 0,
         "newsletter": (columns["consent"] == 1) & (unit < 0.7),
         "team-sales": business & (unit > 0.3),
         "outdoor-club": ~business & (unit > 0.85),
+        "test": marked & ((columns["noise"] & BIT["test_record"]) > 0),
+        "staff": marked & ((columns["noise"] & BIT["employee_record"]) > 0),
     }
     # Surveys have no tags, and erased records have nothing.
     may = ~np.isin(columns["system"], (SURVEYMONKEY, QUALTRICS)) & (~erased)

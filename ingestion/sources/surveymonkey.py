@@ -113,11 +113,6 @@ class SurveyMonkey(Connector):
             judge=self._judge,
         )
 
-    @cached_property
-    def notes(self) -> list[str]:
-        """What this run had to leave out, for whoever reads its result."""
-        return []
-
     def read(self, obj: SourceObject, state: State, window: Window) -> Iterator[Page]:
         readers: dict[str, Callable[[SourceObject, State, Window], Iterator[Page]]] = {
             "surveys": self._read_surveys,
@@ -214,7 +209,8 @@ class SurveyMonkey(Connector):
             reply = self._get(f"surveys/{survey}/responses/bulk", {**params, "page": number})
             page: list[State] = reply["data"]
             if page:
-                yield Page(page, origin="GET /v3/surveys/responses/bulk")
+                # not by date_modified: what was gone may come again, unchanged
+                yield Page(page, origin="GET /v3/surveys/responses/bulk", cursor=self._read_at())
                 if not window.is_backfill:
                     advance(of, (row.get("date_modified") for row in page), until=until)
             if not reply["links"].get("next"):
@@ -232,7 +228,7 @@ class SurveyMonkey(Connector):
             listed = {row["id"] for row in self._all(f"surveys/{survey}/responses")}
         except _SkipError:  # the survey itself is gone
             listed = set()
-        yield from _gone(obj, survey, self._known(obj).get(survey, set()) - listed)
+        yield from self._gone(obj, survey, listed)
 
     def _read_collectors(self, obj: SourceObject, state: State, window: Window) -> Iterator[Page]:
         surveys = [survey["id"] for survey in self._surveys]
@@ -240,25 +236,24 @@ class SurveyMonkey(Connector):
         def read(survey: str, of: State) -> Iterator[Page]:
             page = self._collectors_of(survey)
             yield Page(page, origin="GET /v3/surveys/collectors", cursor=self._read_at())
-            kept = {collector["id"] for collector in page}
-            yield from _gone(obj, survey, self._known(obj).get(survey, set()) - kept)
+            yield from self._gone(obj, survey, {collector["id"] for collector in page})
 
         yield from self._in_turn(obj, self._due(surveys, state), state, read)
         for survey in self._known(obj).keys() - set(surveys):
-            yield from _gone(obj, survey, self._known(obj)[survey])
+            yield from self._gone(obj, survey)
 
     def _read_recipients(self, obj: SourceObject, state: State, window: Window) -> Iterator[Page]:
         """Those of every message that was sent lately; of older ones once, and to reconcile."""
         if window.reconcile:
             state["again_from"] = self._read_at()
-        of_collectors = state.setdefault("collectors", {})
-        collectors = [
-            collector["id"]
-            for survey in self._surveys
-            for collector in self._collectors_of(survey["id"])
-            if collector.get("type") == "email"
-        ]
         again_from = state.get("again_from", "")
+        of_surveys = state.setdefault("surveys", {})
+        of_collectors = state.setdefault("collectors", {})
+        surveys = [survey["id"] for survey in self._surveys]
+        for survey in self._due(surveys, of_surveys, again_from):
+            mailed = [c["id"] for c in self._collectors_of(survey) if c.get("type") == "email"]
+            of_surveys[survey] = {"read_at": self._read_at(), "collectors": mailed}
+        collectors = [key for survey in surveys for key in of_surveys[survey]["collectors"]]
         complete = yield from self._in_turn(
             obj,
             self._due(collectors, of_collectors, again_from),
@@ -267,11 +262,13 @@ class SurveyMonkey(Connector):
         )
         if not complete or window.is_backfill:
             return
+        for survey in of_surveys.keys() - set(surveys):
+            del of_surveys[survey]
         for collector in of_collectors.keys() - set(collectors):
             del of_collectors[collector]
         live = {message for of in of_collectors.values() for message in of.get("messages", {})}
         for message in self._known(obj).keys() - live:
-            yield from _gone(obj, message, self._known(obj)[message])
+            yield from self._gone(obj, message)
 
     def _recipients_of(
         self, obj: SourceObject, collector: str, of: State, again_from: str, window: Window
@@ -298,8 +295,7 @@ class SurveyMonkey(Connector):
                 )
             ]
             yield Page(rows, origin="GET /v3/collectors/recipients", cursor=self._read_at())
-            kept = {row["id"] for row in rows}
-            yield from _gone(obj, key, self._known(obj).get(key, set()) - kept)
+            yield from self._gone(obj, key, {row["id"] for row in rows})
             read_at[key] = self._read_at()
 
     def _read_contacts(self, obj: SourceObject, state: State, window: Window) -> Iterator[Page]:
@@ -441,21 +437,21 @@ class SurveyMonkey(Connector):
 
     def _tombstones(self, obj: SourceObject, kept: Collection[str]) -> Iterator[Page]:
         lost = [key for key in self.known_keys(obj.name).to_pylist() if key not in kept]
-        if lost:
-            yield _gone_page(obj, [{"id": key} for key in lost])
+        yield from self._lost(obj, [{"id": key} for key in lost])
+
+    def _gone(self, obj: SourceObject, parent: str, kept: Collection[str] = ()) -> Iterator[Page]:
+        """What the lake holds of a survey or message, but for what is still listed."""
+        first, second = obj.key
+        lost = sorted(self._known(obj).get(parent, set()) - set(kept))
+        yield from self._lost(obj, [{first: parent, second: key} for key in lost])
+
+    def _lost(self, obj: SourceObject, records: list[State]) -> Iterator[Page]:
+        if records:
+            origin = f"no longer listed: {obj.name}"
+            yield Page(records, origin=origin, deleted=True, cursor=self._read_at())
 
 
 _SPENT = "the account's calls of today are spent"
-
-
-def _gone(obj: SourceObject, parent: str, lost: Collection[str]) -> Iterator[Page]:
-    if lost:
-        first, second = obj.key
-        yield _gone_page(obj, [{first: parent, second: key} for key in sorted(lost)])
-
-
-def _gone_page(obj: SourceObject, records: list[State]) -> Page:
-    return Page(records, origin=f"no longer listed: {obj.name}", deleted=True)
 
 
 def _sent_at(message: Mapping[str, Any]) -> str:

@@ -51,8 +51,8 @@ def newest(lake: Lake, table: str) -> dict[str, Mapping[str, Any]]:
     with lake.connect() as connection:
         rows = connection.execute(
             "select _key, document from (from read_parquet(?) qualify row_number() over ("
-            "partition by _key order by _cursor desc nulls last, _extracted_at desc, _row desc) = 1)"
-            " where not _deleted",
+            "partition by _key order by _cursor desc nulls last, _extracted_at desc, _row desc)"
+            " = 1) where not _deleted",
             [files],
         ).fetchall()
     return {
@@ -64,7 +64,7 @@ def newest(lake: Lake, table: str) -> dict[str, Mapping[str, Any]]:
 def assert_equal_to_account(
     simulator: SimulatorUnderTest, lake: Lake, *, stale: frozenset[str] = frozenset()
 ) -> None:
-    """Row for row. `stale`: fields of a member that move no cursor; with them go replaced members:
+    """Row for row. `stale`: members that move no cursor; with them go replaced addresses:
     both wait for the next reconcile."""
     for obj in Mailchimp.objects:
         expected = simulator.projection("mailchimp", obj.name)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 import pytest
@@ -13,6 +13,7 @@ from ingestion.errors import SourceError
 from ingestion.exports.check_vendor import check_tables
 from ingestion.exports.vendor_mapping import VENDORS_DIR, load_vendor_mapping
 from ingestion.lake import Lake
+from ingestion.simulator.company import CLOCKS_KEPT
 from ingestion.simulator.vendors.surveymonkey import LAKE_TABLES, POLL
 from ingestion.sources.connector import (
     ConnectorLoad,
@@ -28,16 +29,6 @@ Load = Callable[..., ConnectorLoad]
 NPS = "400000001"
 # a response counts in its survey and its collector, and dates neither
 COUNTS = {"response_count", "date_modified"}
-
-
-class Watched(SurveyMonkey):
-    """Remembers the notes of the newest run."""
-
-    last: ClassVar[SurveyMonkey]
-
-    def connect(self) -> Any:
-        Watched.last = self
-        return super().connect()
 
 
 @pytest.fixture
@@ -66,7 +57,7 @@ def load(
         objects: list[str] | None = None, window: Window | None = None, **changed: Any
     ) -> ConnectorLoad:
         return load_connector(
-            Watched,
+            SurveyMonkey,
             settings | changed,
             source="panel",
             company="n",
@@ -102,7 +93,7 @@ def newest(lake: Lake, table: str) -> dict[str, Mapping[str, Any]]:
     return {key: orjson.loads(document) for key, document in rows}
 
 
-def account(simulator: SimulatorUnderTest, name: str) -> dict[str, Mapping[str, Any]]:
+def account(simulator: SimulatorUnderTest, name: str) -> Mapping[str, Mapping[str, Any]]:
     found = simulator.projection("surveymonkey", LAKE_TABLES.get(name, name))
     if name == "collectors":
         return {f"{document['_survey_id']}|{key}": document for key, document in found.items()}
@@ -137,7 +128,7 @@ def test_first_load_equals_the_account(
     assert_equal_to_account(simulator, lake)
     assert done.by_object["responses"]["documents"] > 60
     assert done.by_object["recipients"]["documents"] > 80
-    assert Watched.last.notes == []
+    assert done.notes == []
 
 
 def test_a_second_run_brings_nothing_and_asks_little(
@@ -209,38 +200,39 @@ def test_a_partial_response_is_completed_under_its_id(
 
 
 def test_deleted_responses_are_found_by_their_ids(
-    simulator: SimulatorUnderTest, lake: Lake, load: Load, monkeypatch: pytest.MonkeyPatch
+    simulator: SimulatorUnderTest, lake: Lake, load: Load
 ) -> None:
     load()
     before = newest(lake, "responses")
-    projection = SurveyMonkey.vendor
     gone = sorted(before)[0]
-    table = simulator.api(projection).table("responses")
-    with simulator.company._database.cursor() as cursor:
-        cursor.execute(f"delete from {table} where id = ?", [gone])
-    load()
-    assert gone in newest(lake, "responses"), "the vendor says nothing of it"
-    assert not asked(simulator, "/responses")
-    done = load(reconcile_every_days=0)
+    simulator.company.query(
+        f"delete from {simulator.api('surveymonkey').table('responses')} where id = ?", [gone]
+    )
+    try:
+        load()
+        assert gone in newest(lake, "responses"), "the vendor says nothing of it"
+        assert not asked(simulator, "/responses")
+        done = load(reconcile_every_days=0)
+    finally:
+        simulator.move(days=-100)
+        for _ in range(CLOCKS_KEPT):  # the table of that time is made anew
+            simulator.move(days=1)
+            simulator.company.query("select 1")
     assert newest(lake, "responses").keys() == before.keys() - {gone}
     assert done.by_object["responses"]["deleted"] == 1
-    ids = asked(simulator, "/responses")
-    assert len(ids) == 2 and all("per_page=1000" in str(e["query"]) or e["query"] for e in ids)
-    with simulator.company._database.cursor() as cursor:
-        cursor.execute(f"drop table {table}")
-    simulator.company._tables.clear()
-    simulator.company._show_clock()
+    assert len(asked(simulator, "/responses")) == 2, "ids, a thousand a call"
 
 
 def test_thirty_calls_a_day_bring_everything_in_some_days(
     simulator: SimulatorUnderTest, lake: Lake, load: Load
 ) -> None:
+    simulator.move(days=-15)
     with simulator.settings("surveymonkey", calls_per_day=30):
         notes: list[list[str]] = []
         for _ in range(12):
             done = load(responses_page_size=10)
             assert done.requests <= 30
-            notes.append(list(Watched.last.notes))
+            notes.append(done.notes)
             if not notes[-1]:
                 break
             load(responses_page_size=10)  # once more on the same day: nothing to spend
@@ -258,6 +250,7 @@ def test_a_budget_too_small_for_one_round_starves_nobody(
 ) -> None:
     """Each survey in turn, though a day's calls never reach both."""
     only = ["responses"]
+    simulator.move(days=-15)
     with simulator.settings("surveymonkey", calls_per_day=3):
         for _ in range(8):
             load(only, keep_calls=0, responses_page_size=50)
@@ -302,7 +295,7 @@ def test_a_spent_day_is_no_failure_and_waits_for_nobody(
     with simulator.settings("surveymonkey", calls_per_day=0):
         done = load()
     assert done.result.documents == {} and simulator.now() - clock < timedelta(minutes=1)
-    assert len(Watched.last.notes) == len(SurveyMonkey.objects)
+    assert len(done.notes) == len(SurveyMonkey.objects)
     load()
     assert_equal_to_account(simulator, lake)
 
@@ -311,11 +304,11 @@ def test_a_survey_deleted_meanwhile_is_skipped(
     simulator: SimulatorUnderTest, lake: Lake, load: Load
 ) -> None:
     simulator.fault("survey_deleted", vendor="surveymonkey", route=f"{POLL}/", every=1)
-    load()
+    done = load()
     assert newest(lake, "survey_details").keys() == {NPS}
     assert {key.split("|")[0] for key in newest(lake, "responses")} == {NPS}
-    assert all(POLL in note and "deleted" in note for note in Watched.last.notes)
-    assert Watched.last.notes
+    assert all(POLL in note and "deleted" in note for note in done.notes)
+    assert done.notes
 
 
 def test_what_is_of_a_deleted_survey_goes_with_it(

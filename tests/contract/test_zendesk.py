@@ -100,7 +100,10 @@ def told(simulator: SimulatorUnderTest, name: str) -> dict[str, tuple[bool, dict
 def assert_equal_to_account(warehouse: Warehouse) -> None:
     """Row for row, with all that the connector added."""
     for obj in Zendesk.objects:
-        assert warehouse.newest(obj.name) == told(warehouse.simulator, obj.name), obj.name
+        landed, expected = warehouse.newest(obj.name), told(warehouse.simulator, obj.name)
+        assert landed.keys() == expected.keys(), obj.name
+        for key, record in expected.items():
+            assert landed[key] == record, obj.name
 
 
 @pytest.fixture(autouse=True)

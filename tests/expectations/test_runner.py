@@ -202,7 +202,8 @@ def test_the_stability_index_is_that_of_its_formula(now: list[int], before: list
         db.execute(
             "create table staging.stg__orders as select 'shop' as source, "
             "'orders' as source_table, load_id, chr(65 + kind) as status, false as is_deleted, "
-            "null::bigint as element, [] as rejections from (select unnest([1, 1, 1, 2, 2, 2]) as load_id, "
+            "null::bigint as element, [] as rejections from ("
+            "select unnest([1, 1, 1, 2, 2, 2]) as load_id, "
             f"unnest([0, 1, 2, 0, 1, 2]) as kind, unnest({before + now}) as documents) as mixes, "
             "range(mixes.documents)"
         )

@@ -163,7 +163,7 @@ opportunities as (
         case o.kind when 'lead' then 9500000000 else 9000000000 end + o.opportunity_id as number,
         p.* exclude (opportunity_id),
         a.amount,
-        round(a.amount * case when o.currency = 'EUR' then 1 else r.to_eur end, 2) as home_amount,
+        (a.amount * case when o.currency = 'EUR' then 1 else r.to_eur end)::decimal(18, 2) as home_amount,
         w.number as contact,
         c.number as company,
         greatest(o.created_at, a.changed_at) as updated_at,

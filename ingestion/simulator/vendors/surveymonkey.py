@@ -461,11 +461,11 @@ def routes(api: Any) -> list[Route]:
         return listing(request, "messages", "cid = ?", (request.path_params["collector"],))
 
     def recipients(request: Request) -> Response:
-        where, values = "cid = ?", (request.path_params["collector"],)
+        where, values = "cid = ?", [request.path_params["collector"]]
         if message := request.path_params.get("message"):
-            where, values = f"{where} and mid = ?", (*values, message)
+            where, values = f"{where} and mid = ?", [*values, message]
         keep = included(request) | {"survey_id", "phone_number"}
-        return listing(request, "recipients", where, values, keep=keep)
+        return listing(request, "recipients", where, tuple(values), keep=keep)
 
     def contacts(request: Request) -> Response:
         return listing(request, "contacts")

@@ -266,7 +266,7 @@ PROJECTIONS = {
                 'event_type': 'Audit',
                 'child_events': list(json_merge_patch('{{}}', child) order by number)
             }})::varchar as document,
-            to_json(list(json_merge_patch(child, added) order by number))::varchar as children_in_lake,
+            to_json(list(json_merge_patch('{{}}', child, added) order by number))::varchar as children_in_lake,
             {_role("arg_min(actor, number)")} as updater_role
         from children
         group by ticket, "at"
