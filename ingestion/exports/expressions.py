@@ -97,6 +97,7 @@ def parse_expression(
         raise MappingError(f"{where}: {text!r} is no condition; compare it: status = 'open'")
     columns: dict[str, None] = {}
     numbers: dict[str, None] = {}
+    has_numbers = False
     raw_columns: list[tuple[exp.Expr, exp.Expr]] = []
     for node in tree.find_all(exp.Column, bfs=False):
         name = ".".join(part.name for part in node.parts)
@@ -107,7 +108,9 @@ def parse_expression(
             )
         raw: exp.Expr = exp.column(exp.to_identifier(f"raw.{name}", quoted=True))
         if _stands_for_number(node):
-            numbers[name] = None
+            if not _is_guarded(node):
+                numbers[name] = None
+            has_numbers = True
             raw = _as_number(raw, decimal_comma)
         raw_columns.append((node, raw))
     gives_number = _is_number(tree)
@@ -119,7 +122,7 @@ def parse_expression(
         tree = moment if epoch is tree else tree
         epoch.replace(moment)
     sql = tree.sql(dialect="duckdb", comments=False)
-    if numbers:  # a product that no decimal holds costs a value, not the build
+    if has_numbers:  # a product that no decimal holds costs a value, not the build
         sql = f"try({sql})"
     if gives_number and decimal_comma:
         sql = f"replace(cast({sql} as varchar), '.', ',')"
@@ -184,6 +187,18 @@ def _stands_for_number(node: exp.Expr | None) -> bool:
         return False
     in_case = isinstance(parent, exp.If) and isinstance(parent.parent, exp.Case)
     return _stands_for_number(parent.parent if in_case else parent)
+
+
+def _is_guarded(column: exp.Expr) -> bool:
+    """Whether it is read only where a pattern has found it to be what is wanted."""
+    node = column
+    while node.parent is not None:
+        node, inner = node.parent, node
+        if isinstance(node, exp.If) and inner.arg_key == "true":
+            asked = (test.find_all(exp.Column) for test in node.this.find_all(exp.RegexpLike))
+            if any(column in columns for columns in asked):
+                return True
+    return False
 
 
 def _peers(node: exp.Expr) -> list[exp.Expr]:

@@ -67,9 +67,14 @@ class Company:
         seed: int,
         days: float,
         end: datetime,
+        horizon: timedelta = LONGEST,
         settings: dict[str, Any] | None = None,
     ) -> Self:
         """Write the story of a new company from `days` before `end` up to it; its clock is `end`.
+
+        Args:
+            horizon: from its beginning the company can live so long. All who will come by then
+                are founded with it: a short one is for measurements with very many customers.
 
         Raises:
             SettingError: the folder holds a company, or the story would be too long or empty.
@@ -79,21 +84,26 @@ class Company:
         folder = Path(folder)
         if (folder / "company.json").exists():
             raise SettingError(f"{folder} holds a company; remove the folder to make another")
-        if not 0 < days <= LONGEST.days or customers < 1 or end.tzinfo is None:
+        longest = min(horizon, LONGEST)
+        if not 0 < days <= longest.days or customers < 1 or end.tzinfo is None:
             raise SettingError(
                 f"{customers} customers over {days} days up to {end} cannot be simulated; give at "
-                f"least 1 customer, 1 to {LONGEST.days} days and an end with a time zone"
+                f"least 1 customer, 1 to {longest.days} days and an end with a time zone"
             )
         end = end.astimezone(UTC)
         started_at = end - timedelta(days=days)
-        founding = found(seed=seed, customers=customers, started_at=started_at, ended_at=end)
+        founding = found(
+            seed=seed, customers=customers, started_at=started_at, ended_at=end, horizon=longest
+        )
         draft = folder.with_name(f".{folder.name}.draft")  # a making that is cut short leaves none
         shutil.rmtree(draft, ignore_errors=True)
         write_block(draft / "world", "founding", founding)
         _save(draft, {
             "seed": seed, "customers": customers, "started_at": started_at.isoformat(),
-            "clock": end.isoformat(), "weeks": 0, "settings": settings or {},
+            "horizon_days": longest / timedelta(days=1), "clock": end.isoformat(), "weeks": 0,
+            "settings": settings or {},
         })  # fmt: skip
+        del founding
         cls(draft).move_clock(end)
         draft.rename(folder)
         return cls(folder)
@@ -117,13 +127,13 @@ class Company:
         """Set the clock, forwards or backwards; the story itself never changes.
 
         Raises:
-            SettingError: `to` lies outside of the years that the company was founded for.
+            SettingError: `to` lies outside of the time that the company was founded for.
         """
         to = to.astimezone(UTC)
-        if not self.started_at <= to <= self.started_at + LONGEST:
+        if not self.started_at <= to <= self.started_at + self._horizon:
             raise SettingError(
                 f"the clock of {self.folder} cannot be {to}: the story goes from "
-                f"{self.started_at} for {LONGEST.days} days"
+                f"{self.started_at} for {self._horizon.days} days"
             )
         with self._lock:
             needed = (to + WEEK - self.started_at) // WEEK + 1
@@ -173,6 +183,7 @@ class Company:
         kept = json.loads((self.folder / "company.json").read_text())
         self.seed, self.customers = int(kept["seed"]), int(kept["customers"])
         self.started_at = datetime.fromisoformat(kept["started_at"])
+        self._horizon = timedelta(days=kept.get("horizon_days", LONGEST.days))
         self.clock = datetime.fromisoformat(kept["clock"])
         self.settings = {**SETTINGS, **kept["settings"]}
         self._weeks = int(kept["weeks"])
@@ -182,7 +193,8 @@ class Company:
     def _save(self) -> None:
         _save(self.folder, {
             "seed": self.seed, "customers": self.customers,
-            "started_at": self.started_at.isoformat(), "clock": self.clock.isoformat(),
+            "started_at": self.started_at.isoformat(),
+            "horizon_days": self._horizon / timedelta(days=1), "clock": self.clock.isoformat(),
             "weeks": self._weeks, "settings": self.settings,
         })  # fmt: skip
         self._stamp = (self.folder / "company.json").stat().st_mtime_ns
@@ -223,6 +235,7 @@ class Company:
         state_path = self.folder / f"state-{self._weeks}.npz"
         state = dict(np.load(state_path, allow_pickle=False)) if self._weeks else None
         life = Life(self.seed, founding, state, started_at=self.started_at)
+        del founding, state
         block: dict[str, list[pa.Table]] = {}
         first, rows = self._weeks, 0
         for week in range(self._weeks, until):

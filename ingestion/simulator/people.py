@@ -96,15 +96,21 @@ _BOTS = (
 
 
 def found(
-    *, seed: int, customers: int, started_at: datetime, ended_at: datetime
+    *,
+    seed: int,
+    customers: int,
+    started_at: datetime,
+    ended_at: datetime,
+    horizon: timedelta = timedelta(days=catalogue.YEARS * 365),
 ) -> dict[str, pa.Table]:
     """The founding tables of a world, by name.
 
     Args:
         seed: equal seeds give equal worlds.
         customers: real people (b2c and b2b) who enter before `ended_at`.
-        started_at: beginning of the story, UTC; four years from then on are peopled.
+        started_at: beginning of the story, UTC.
         ended_at: sets, with `customers`, how many people enter a week.
+        horizon: who would enter later than so long after the beginning is left out.
 
     Raises:
         ValueError: there are no customers, or the story ends before it begins or too late.
@@ -124,7 +130,7 @@ def found(
     product, price = catalogue.products(rng(), started_at)
     rates = catalogue.exchange_rates(rng(), started_at)
     employee = _employees(rng(), customers, started_at)
-    crowd = _Crowd(rng(), customers, started_at, ended_at, employee)
+    crowd = _Crowd(rng(), customers, started_at, ended_at, horizon, employee)
     crowd.belong(rng())
     crowd.be_named(rng())
     changes = crowd.change(rng())
@@ -155,11 +161,12 @@ class _Crowd:
 
     def __init__(
         self, rng: np.random.Generator, customers: int, started_at: datetime, ended_at: datetime,
-        employee: pa.Table,
+        horizon: timedelta, employee: pa.Table,
     ) -> None:  # fmt: skip
         self.start = _micros(started_at)
-        self.end = _micros(started_at + timedelta(days=catalogue.YEARS * 365))
+        self.end = _micros(started_at + horizon)
         real = _entries(rng, customers, started_at, ended_at)
+        real = real[real < self.end]
         total = len(real)
         extra = {
             "test": max(4, total // 300),

@@ -269,7 +269,8 @@ from answer where score is not null and scored(kind, scale_min, scale_max, score
 union all -- what everybody asked would have said, answered or not
 select kind, 'felt', month, scored(kind, scale_min, scale_max, felt_score), 1
 from invited where felt_score is not null and scored(kind, scale_min, scale_max, felt_score) is not null
-union all select 'survey_responses', 'all', month, 1, null from answer
+union all -- who began and gave no score has not answered
+select 'survey_responses', 'all', month, 1, null from answer where score is not null
 union all
 select kind || '_responses', 'all', month, 1, null
 from answer where score is not null and kind in ('nps', 'csat', 'ces')

@@ -629,9 +629,9 @@ class ApiSession(requests.Session):
             return Verdict.reauth(message)
         if status in (408, 425) or (status >= 500 and status != 501):
             if not idempotent:
-                return Verdict.fail(message + " (not repeated: it may have taken effect)")
+                return Verdict.fail(message + _NOT_REPEATED)
             return Verdict.wait(self.retry_after(response), message)
-        return Verdict.fail(message)
+        return Verdict.fail(f"{message}; {_ADVICE.get(status, _CHANGED)}")
 
     def retry_after(self, response: requests.Response) -> float | None:
         """Seconds the reply asks us to wait: `2`, `2.0`, or a date (against its own Date)."""
@@ -679,6 +679,11 @@ class ApiSession(requests.Session):
         variables = ", ".join(secret_variable(self.source, name) for name in names)
         return f"check {variables}" if variables else "this source has no credentials set"
 
+
+_NOT_REPEATED = " (not repeated at once: it may have taken effect); run it again"
+_CHANGED = "run it again; if it stays so, has the vendor's API changed?"
+_MOVED = "check address and version in the settings; are they right, has the vendor's API changed?"
+_ADVICE = {403: "grant the account this permission", 404: _MOVED, 410: _MOVED, 421: _MOVED}
 
 _ANYBODYS_HEADERS = {"accept", "accept-encoding", "user-agent", "range"}
 
@@ -750,4 +755,4 @@ def _fault(error: requests.RequestException, idempotent: bool) -> Verdict:
     )
     if idempotent or never_arrived:
         return Verdict.retry(message)
-    return Verdict.fail(message + " (not repeated: it may have taken effect)")
+    return Verdict.fail(message + _NOT_REPEATED)

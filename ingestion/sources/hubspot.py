@@ -208,10 +208,11 @@ class HubSpot(Connector):
         if obj.name not in _SEARCH_ONLY and not window.is_backfill:
             before = state.get("archived_cursor")
             archived = {"cursor": before}
+            back = timedelta(days=90) if window.reconcile else obj.lookback
             for page in self._pages_of_type(obj.name, archived=True):
                 told.update(record["id"] for record in page)
                 yield from _tombstones(
-                    self._newly_archived(page, obj, before, known),
+                    self._newly_archived(page, before, known, back),
                     f"/crm/objects/{obj.name}?archived=true",
                 )
                 advance(archived, (record.get("archivedAt") for record in page), until=until)
@@ -360,15 +361,15 @@ class HubSpot(Connector):
                     yield {"id": loser, "merged_into": record["id"]}, at
 
     def _newly_archived(
-        self, page: Iterable[Record], obj: SourceObject, before: str | None, known: "_Known"
+        self, page: Iterable[Record], before: str | None, known: "_Known", back: timedelta
     ) -> Iterator[tuple[Record, str]]:
         """Archived records that the lake has not heard of: archiving moves no other cursor."""
         for record in page:
-            at = record["archivedAt"]
+            at = record.get("archivedAt") or record["updatedAt"]
             if (
                 before is None
                 or parse_time(at) > parse_time(before)
-                or (parse_time(at) > parse_time(before) - obj.lookback and record["id"] in known)
+                or (parse_time(at) > parse_time(before) - back and record["id"] in known)
             ):
                 yield _in_order(record), at
 

@@ -189,19 +189,33 @@ class Mailchimp(Connector):
     def _pages(
         self, path: str, key: str, params: Mapping[str, Any]
     ) -> Iterator[list[Mapping[str, Any]]]:
-        offset = 0
-        while True:
-            asked = {
-                **params, "offset": offset, "count": self.settings.page_size,
-                "exclude_fields": f"{key}._links,_links",
-            }  # fmt: skip
-            reply = self.api.get_json(path, params=asked)
-            page = reply[key]
-            if page:
-                yield page
-            offset += len(page)
-            if not page or offset >= reply["total_items"]:
+        """Pages of a list; one that was not whole is read again.
+
+        Raises:
+            SourceError: records are still missing: it changed each time while it was read.
+        """
+        number = "email_id" if path.startswith("reports/") else "id"
+        for _ in range(_READINGS):
+            offset, total, found = 0, 0, set()
+            while True:
+                asked = {
+                    **params, "offset": offset, "count": self.settings.page_size,
+                    "exclude_fields": f"{key}._links,_links",
+                }  # fmt: skip
+                reply = self.api.get_json(path, params=asked)
+                page, total = reply[key], reply["total_items"]
+                if page:
+                    yield page
+                offset += len(page)
+                found.update(row[number] for row in page)
+                if not page or offset >= total:
+                    break
+            if len(found) >= total:
                 return
+        raise SourceError(
+            f"GET /3.0/{path}: {len(found)} of {total} records came; the list changes while it is "
+            "read, run it again"
+        )
 
     def _audiences(self) -> list[str]:
         return [row["id"] for page in self._pages("lists", "lists", {}) for row in page]

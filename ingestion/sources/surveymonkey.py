@@ -126,6 +126,8 @@ class SurveyMonkey(Connector):
             yield from readers[obj.name](obj, state, window)
         except _DayIsSpentError:
             self.notes.append(f"{obj.name}: left for the next run; {_SPENT}")
+        except _SkipError:  # of a list that every account has
+            raise SourceError("HTTP 404; set base_url to the API's address, without /v3") from None
 
     def check(self) -> list[Finding]:
         try:
@@ -145,7 +147,7 @@ class SurveyMonkey(Connector):
     # -- the objects
 
     def _read_surveys(self, obj: SourceObject, state: State, window: Window) -> Iterator[Page]:
-        yield Page(self._surveys, origin="GET /v3/surveys", cursor=self._read_at())
+        yield from self._page(self._surveys, "GET /v3/surveys")
         yield from self._tombstones(obj, {survey["id"] for survey in self._surveys})
 
     def _read_details(self, obj: SourceObject, state: State, window: Window) -> Iterator[Page]:
@@ -156,7 +158,7 @@ class SurveyMonkey(Connector):
 
         def read(survey: str, of: State) -> Iterator[Page]:
             details = self._get(f"surveys/{survey}/details")
-            yield Page([details], origin="GET /v3/surveys/details", cursor=self._read_at())
+            yield from self._page([details], "GET /v3/surveys/details")
             of["date_modified"] = listed[survey]["date_modified"]
 
         changed = [
@@ -175,7 +177,7 @@ class SurveyMonkey(Connector):
             obj, surveys, of_surveys, lambda survey, of: self._changes(obj, survey, of, window)
         )
         if window.reconcile:
-            state["to_compare"] = sorted({*surveys, *self._known(obj)})
+            state["to_compare"] = sorted(self._known(obj))
         if not complete:
             return
         waiting: list[str] = state.get("to_compare", [])
@@ -208,11 +210,9 @@ class SurveyMonkey(Connector):
                 params["start_modified_at"] = _naive(start - _SECOND)
             reply = self._get(f"surveys/{survey}/responses/bulk", {**params, "page": number})
             page: list[State] = reply["data"]
-            if page:
-                # not by date_modified: what was gone may come again, unchanged
-                yield Page(page, origin="GET /v3/surveys/responses/bulk", cursor=self._read_at())
-                if not window.is_backfill:
-                    advance(of, (row.get("date_modified") for row in page), until=until)
+            yield from self._page(page, "GET /v3/surveys/responses/bulk")
+            if page and not window.is_backfill:
+                advance(of, (row.get("date_modified") for row in page), until=until)
             if not reply["links"].get("next"):
                 return
             guard.turn(f"{start} {page[0]['id']}" if page else None, len(page))
@@ -235,7 +235,7 @@ class SurveyMonkey(Connector):
 
         def read(survey: str, of: State) -> Iterator[Page]:
             page = self._collectors_of(survey)
-            yield Page(page, origin="GET /v3/surveys/collectors", cursor=self._read_at())
+            yield from self._page(page, "GET /v3/surveys/collectors")
             yield from self._gone(obj, survey, {collector["id"] for collector in page})
 
         yield from self._in_turn(obj, self._due(surveys, state), state, read)
@@ -294,7 +294,7 @@ class SurveyMonkey(Connector):
                     {"include": _RECIPIENT_FIELDS},
                 )
             ]
-            yield Page(rows, origin="GET /v3/collectors/recipients", cursor=self._read_at())
+            yield from self._page(rows, "GET /v3/collectors/recipients")
             yield from self._gone(obj, key, {row["id"] for row in rows})
             read_at[key] = self._read_at()
 
@@ -302,7 +302,7 @@ class SurveyMonkey(Connector):
         if not self._due(["all"], state):
             return
         rows = self._all("contacts")
-        yield Page(rows, origin="GET /v3/contacts", cursor=self._read_at())
+        yield from self._page(rows, "GET /v3/contacts")
         yield from self._tombstones(obj, {row["id"] for row in rows})
         state["all"] = {"read_at": self._read_at()}
 
@@ -415,6 +415,11 @@ class SurveyMonkey(Connector):
                 " or https://api.surveymonkey.ca"
             )
         return None
+
+    def _page(self, rows: list[State], origin: str) -> Iterator[Page]:
+        """Records as of now: not by date_modified, for what was gone may come again unchanged."""
+        if rows:
+            yield Page(rows, origin=origin, cursor=self._read_at())
 
     def _read_at(self) -> str:
         return self.api.now().astimezone(UTC).isoformat()

@@ -116,22 +116,17 @@ def assert_same(warehouse: Warehouse, *, associations: bool = True) -> int:
         for key in said.keys() - live.keys():
             assert found[key] == (said[key], True), name
         for key, document in live.items():
-            merged = (
-                document["properties"]["hs_merged_object_ids"]
-                if name != "notes" and ("hs_merged_object_ids" in document["properties"])
-                else None
-            )
+            merged = document["properties"].get("hs_merged_object_ids")
             for loser in (merged or "").split(";"):
                 if loser:
                     assert found[loser] == ({"id": loser, "merged_into": key}, True), name
         count += len(live)
     for name in ("owners", "pipelines"):
-        told = warehouse.simulator.projection("hubspot", name)
-        found = {
+        described = {
             key: {k: v for k, v in document.items() if k != "_object_type"}
             for key, document in warehouse.live(name).items()
         }
-        assert found == told, name
+        assert described == warehouse.simulator.projection("hubspot", name), name
     return count
 
 
@@ -230,7 +225,7 @@ LIFE: Rows = {
         contact(5, day(5)), contact(5, day(70), 2, state="erased"),
         contact(6, day(6), email_consent=True, consent_changed_at=day(6), birth_date=day(-9000)),
         contact(6, day(75), 2, email="new@example.test", email_consent=False,
-                consent_changed_at=day(75)),
+                consent_changed_at=day(75), birth_date=day(-9000)),
         contact(7, day(7)), contact(7, day(40), 2, state="archived"), contact(7, day(72), 3),
         contact(10, day(10), account_id=2),
     ],
@@ -338,7 +333,7 @@ def test_the_first_load_equals_the_account(warehouse: Warehouse, version: str) -
 
 
 def test_small_pages_and_capped_associations_lose_nothing(warehouse: Warehouse) -> None:
-    small = {
+    small: dict[str, Any] = {
         "page_size": 7, "page_size_with_history": 5, "search_page_size": 9,
         "association_batch": 3, "url_characters": 200,
     }  # fmt: skip
@@ -358,8 +353,8 @@ def test_small_pages_and_capped_associations_lose_nothing(warehouse: Warehouse) 
 def test_days_loaded_one_after_the_other_equal_the_account(warehouse: Warehouse) -> None:
     warehouse.simulator.move(days=-60)
     warehouse.load(reconcile_every_days=1000)
-    for _ in range(6):
-        warehouse.simulator.move(days=10)
+    for _ in range(3):
+        warehouse.simulator.move(days=20)
         warehouse.load(reconcile_every_days=1000)
         assert_same(warehouse, associations=False)
     lists = [
@@ -367,7 +362,7 @@ def test_days_loaded_one_after_the_other_equal_the_account(warehouse: Warehouse)
         for e in asked(warehouse.simulator, "2026-09/deals")
         if e["method"] == "GET" and "objects" in e["path"]
     ]
-    assert len(lists) == 1 + 7, "once the live ones, each time the archived ones"
+    assert len(lists) == 1 + 4, "once the live ones, each time the archived ones"
     warehouse.load(window=Window(reconcile=True))
     assert_same(warehouse)
 
@@ -376,7 +371,7 @@ def test_every_step_of_a_life_arrives(tmp_path: Path) -> None:
     with account(tmp_path, day(35), LIFE) as warehouse:
         warehouse.load()
         assert_same(warehouse)
-        for until in (41, 45.5, 50.5, 52, 58, 61, 63, 66.5, 70.5, 73, 80):
+        for until in (45.5, 52, 61, 66.5, 71.5, 80):
             move_to(warehouse, day(until))
             warehouse.load(reconcile_every_days=0)
             assert_same(warehouse)
@@ -396,12 +391,13 @@ def test_a_second_run_brings_nothing(warehouse: Warehouse) -> None:
 
 
 def test_nothing_new_after_merges_and_archives_either(tmp_path: Path) -> None:
+    objects = ("contacts", "tickets", "deals")
     with account(tmp_path, day(70, 60), LIFE) as warehouse:
-        warehouse.load()
-        assert warehouse.load().result.documents == {}
+        warehouse.load(*objects)
+        assert warehouse.load(*objects).result.documents == {}
         move_to(warehouse, day(80))
-        assert warehouse.load().result.documents
-        assert warehouse.load().result.documents == {}
+        assert warehouse.load(*objects).result.documents
+        assert warehouse.load(*objects).result.documents == {}
 
 
 # ---- deletions and merges ------------------------------------------------------------------------
@@ -563,8 +559,8 @@ def test_a_changed_record_hides_from_the_search_for_a_minute(tmp_path: Path) -> 
 def test_rows_committed_late_are_not_lost(tmp_path: Path) -> None:
     rows: Rows = {"record": [contact(n, day(1, 3 * n)) for n in range(1, 400)]}
     with account(tmp_path, day(1, 1), rows, late_share=0.3) as warehouse:
-        for step in range(1, 9):
-            move_to(warehouse, day(1, 200 * step))
+        for step in range(1, 6):
+            move_to(warehouse, day(1, 300 * step))
             warehouse.load("contacts", reconcile_every_days=1000)
         assert len(warehouse.live("contacts")) == 399
 

@@ -399,6 +399,13 @@ def test_another_region_is_said(simulator: SimulatorUnderTest, load: Load) -> No
         load()
 
 
+def test_a_wrong_address_is_said(
+    simulator: SimulatorUnderTest, load: Load, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(SourceError, match="set base_url to the API's address"):
+        load(base_url=f"{settings['base_url']}/v3")
+
+
 def test_a_wrong_token_is_named_not_shown(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCES__PANEL__ACCESS_TOKEN", "canary0123456789")
     with pytest.raises(SourceError, match="SOURCES__PANEL__ACCESS_TOKEN") as caught:

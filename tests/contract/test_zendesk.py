@@ -6,10 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
+import pyarrow as pa
 import pytest
 import requests
 
+from ingestion.concepts import load_concepts
 from ingestion.errors import SettingError, SourceError
 from ingestion.exports.vendor_mapping import VENDORS_DIR, load_vendor_mapping
 from ingestion.lake import Lake
@@ -208,6 +211,8 @@ def test_first_load_equals_the_account(warehouse: Warehouse) -> None:
     assert done.by_object["ticket_events"]["documents"] > 300
     assert done.by_object["ticket_metric_events"]["documents"] > 300
     assert done.notes == []
+    asked = warehouse.simulator.journal("zendesk")
+    assert not any(entry["unsupported"] for entry in asked)
 
 
 def test_small_pages_and_incremental_days_equal_the_account(
@@ -243,10 +248,11 @@ def test_no_more_exports_a_minute_than_allowed(
     assert {e["status"] for e in simulator.journal("zendesk")} == {200}
 
 
+@pytest.mark.parametrize("limit", ["exports_per_minute", "requests_per_minute"])
 def test_a_limit_that_another_client_used_up_is_waited_for(
-    simulator: SimulatorUnderTest, warehouse: Warehouse
+    simulator: SimulatorUnderTest, warehouse: Warehouse, limit: str
 ) -> None:
-    with simulator.settings("zendesk", exports_per_minute=3):
+    with simulator.settings("zendesk", **{limit: 3}):
         warehouse.load()
     refused = [e for e in simulator.journal("zendesk") if e["status"] == 429]
     assert refused, "the account allowed fewer than the connector thought"
@@ -334,6 +340,19 @@ def test_a_second_that_cannot_be_left_raises(tmp_path: Path) -> None:
         pytest.raises(SourceError, match="ends in the second it began with"),
     ):
         warehouse.load("ticket_events")
+
+
+def test_the_next_run_goes_on_where_the_stream_ended(tmp_path: Path) -> None:
+    with desk(tmp_path, day(5), TIES) as warehouse:
+        ended = ask(warehouse, "incremental/tickets/cursor.json", start_time=1).json()
+        warehouse.load("tickets", "ticket_events")
+        warehouse.simulator.clear()
+        warehouse.simulator.move(days=1)
+        # clearing made the first refresh token good again
+        warehouse.load("tickets", "ticket_events", state="state")
+        asked = [e["query"] for e in warehouse.simulator.journal("zendesk") if "incr" in e["path"]]
+    assert [q.get("cursor") for q in asked] == [ended["after_cursor"], None]
+    assert [q.get("start_time") for q in asked] == [None, str(int(day(3).timestamp()))]
 
 
 def test_the_last_minute_comes_the_next_time(tmp_path: Path) -> None:
@@ -449,6 +468,10 @@ def test_refreshing_kills_the_old_pair_at_once(tmp_path: Path) -> None:
         bearer = {"Authorization": f"Bearer {first['access_token']}"}
         me = f"{url}/api/v2/users/me.json"
         assert requests.get(me, headers=bearer, timeout=10).status_code == 200
+        current = requests.get(
+            f"{url}/api/v2/oauth/tokens/current.json", headers=bearer, timeout=10
+        )
+        assert current.json()["token"]["expires_at"] == "2026-03-09T00:00:00Z", "in 48 hours"
         assert requests.post(f"{url}/oauth/tokens", json=renewed, timeout=10).ok
         refused = requests.get(me, headers=bearer, timeout=10)
         assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
@@ -612,7 +635,7 @@ def test_ratings_that_change_are_kept_in_order(tmp_path: Path, ratings_since: st
     }  # fmt: skip
     with desk(tmp_path, day(10, 3600), rows, ratings_since=ratings_since) as warehouse:
         for _ in RATED:
-            warehouse.load()
+            warehouse.load("tickets", "ticket_events", "satisfaction_ratings")
             warehouse.simulator.move(days=1)
         scores = [d["score"] for _, _, d in warehouse.versions("satisfaction_ratings")]
         assert scores == ["offered", "good", "bad", "good"]
@@ -698,9 +721,117 @@ def test_who_wrote_is_known_even_of_agents_who_have_left(tmp_path: Path) -> None
         assert left["active"] is False, "an agent who has left is still who he was"
 
 
-def test_the_mapping_holds() -> None:
-    loaded = load_vendor_mapping(VENDORS_DIR / "zendesk.yml")
-    assert set(loaded.concepts) == {
-        "person_record", "employee", "account", "ticket", "ticket_event", "message",
+# ---- the mapping ---------------------------------------------------------------------------------
+
+
+def text_at(record: Any, path: tuple[str | int, ...]) -> str | None:
+    """What stands there, as staging reads it: text as it is, anything else as JSON."""
+    for part in path:
+        try:
+            record = record[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    if record is None or isinstance(record, str):
+        return record
+    return orjson.dumps(record).decode()
+
+
+def mapped(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
+    """What the mapping makes of every live record in the lake, by concept."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for table, records in load_vendor_mapping(VENDORS_DIR / "zendesk.yml").checked.items():
+        documents = warehouse.live(table).values()
+        for record in records:
+            nested = [(d, c) for d in documents for c in d["child_events"]] if record.levels else []
+            columns = {
+                f"raw.{name}": [text_at(row[place.level], place.path) for row in nested]
+                if record.levels
+                else [text_at(document, place.path) for document in documents]
+                for name, place in record.places.items()
+            }
+            raw = pa.table({name: pa.array(c, pa.string()) for name, c in columns.items()})
+            fields = ", ".join(f"{e.sql} as {name}" for name, e in record.expressions.items())
+            where = f" where {record.where.sql}" if record.where else ""
+            with duckdb.connect() as connection:
+                connection.register("raw", raw)
+                rows = connection.execute(f"select {fields} from raw{where}").to_arrow_table()
+            found.setdefault(record.record.concept, []).extend(rows.to_pylist())
+    return found
+
+
+def assert_fits(found: dict[str, list[dict[str, Any]]]) -> None:
+    """No record lacks what its concept needs, and no word is unknown to it."""
+    for name, rows in found.items():
+        for field in load_concepts()[name].fields.values():
+            values = [row.get(field.name) for row in rows]
+            if field.required and "default" not in field.meta:
+                assert None not in values, f"{name}.{field.name}"
+            if accepted := field.meta.get("accepted"):
+                assert {v for v in values if v} <= set(accepted), f"{name}.{field.name}"
+
+
+def test_the_mapping_says_what_the_world_says(tmp_path: Path) -> None:
+    at = [day(1, 36_000 + 600 * n) for n in range(8)]  # Tuesday, from 11 o'clock in Berlin
+    rows = {
+        "account": [{"account_id": 1, "name": "Alpha", "domain": "a.test", "created_at": day(0)}],
+        "ticket": [
+            ticket(1, at[0], channel="phone", order_id=5, account_id=1),
+            ticket(2, at[0], is_test=True),
+        ],
+        "ticket_event": [
+            event(1, 1, at[0], "status", None, "new", "customer"),
+            event(2, 1, at[1], "assignee", None, "1", "system"),
+            event(3, 1, at[1], "priority", "normal", "high"),
+            event(4, 1, at[2], "support_group", "delivery", "returns"),
+            event(5, 1, at[3], "status", "new", "solved"),
+            event(6, 1, at[4], "status", "solved", "open", "customer"),
+            event(7, 1, at[5], "status", "open", "solved"),
+            event(8, 1, at[6], "satisfaction", None, "bad", "customer"),
+            event(9, 1, at[7], "status", "solved", "closed", "system"),
+        ],
+        "message": [
+            message(1, 1, at[0], "customer"), message(2, 1, at[2], "agent", public=False),
+            message(3, 1, at[3], "agent"),
+        ],
     }  # fmt: skip
-    assert set(loaded.spec.tables) <= {obj.name for obj in Zendesk.objects}
+    with desk(tmp_path, day(5), rows) as warehouse:
+        warehouse.load()
+        found = mapped(warehouse)
+    assert_fits(found)
+    (case,) = found["ticket"]
+    assert case == {
+        "ticket_id": "5001", "person_record_id": "900001", "account_id": "36000001",
+        "order_id": "4500000005", "channel": "phone", "subject": "Where is it?",
+        "topic": "delivery", "status": "closed", "priority": "high", "group_name": "returns",
+        "assignee_id": "700001", "satisfaction": "bad", "created_at": "2026-03-03T10:00:00Z",
+        "first_replied_at": "2026-03-03T10:30:00+00:00",
+        "first_solved_at": "2026-03-03T10:30:00+00:00", "solved_at": "2026-03-03T10:50:00Z",
+        "closed_at": "2026-03-03T11:10:00Z", "reopens": "1", "is_merged": "false",
+    }  # fmt: skip
+    changes = [(c["field"], c["from_value"], c["to_value"]) for c in found["ticket_event"]]
+    assert sorted(changes, key=str) == sorted(
+        [
+            ("status", None, "new"), ("assignee", None, "700001"), ("priority", "normal", "high"),
+            ("support_group", "delivery", "returns"), ("status", "new", "solved"),
+            ("status", "solved", "open"), ("status", "open", "solved"),
+            ("satisfaction", None, "bad"), ("status", "solved", "closed"),
+        ],
+        key=str,
+    )  # fmt: skip
+    said = [(m["author_role"], m["is_public"], m["person_record_id"]) for m in found["message"]]
+    assert sorted(said, key=str) == [
+        ("agent", "false", None), ("agent", "true", None), ("customer", "true", "900001"),
+    ]  # fmt: skip
+    assert {e["full_name"]: bool(e["ended_on"]) for e in found["employee"]} == {
+        "Eva Fox 1": False, "Eva Fox 2": False, "Eva Fox 3": True,
+    }  # fmt: skip
+    assert {p["full_name"] for p in found["person_record"]} == {f"Ann No{n}" for n in range(1, 5)}
+    assert [a["domain"] for a in found["account"]] == ["a.test"]
+
+
+def test_the_mapping_knows_every_word_of_the_story(warehouse: Warehouse) -> None:
+    warehouse.load()
+    found = mapped(warehouse)
+    assert_fits(found)
+    names = ("person_record", "employee", "ticket", "ticket_event", "message")
+    assert all(found[name] for name in names)

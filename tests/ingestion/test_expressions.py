@@ -51,6 +51,8 @@ def value(text: str, *, decimal_comma: bool = False, **columns: str | None) -> s
         ('properties."hs-x" || "a.b"', ("properties.hs-x", "a.b"), ()),
         ("length(name) > 2", ("name",), ()),
         ("epoch_ms(made)", ("made",), ("made",)),
+        ("case when regexp_matches(at, '^\\d+$') then epoch_ms(at) else at end", ("at",), ()),
+        ("case when regexp_matches(kind, 'x') then epoch_ms(at) end", ("kind", "at"), ("at",)),
         ("case when index = 0 then parent.order.id end", ("index", "parent.order.id"), ("index",)),
     ],
 )
@@ -75,6 +77,8 @@ def test_known_answers() -> None:
     assert value("epoch_ms(a)", a="1767225600123") == "2026-01-01T00:00:00.123000Z"
     assert value("epoch_seconds(a)", a="1767225600") == "2026-01-01T00:00:00.000000Z"
     assert value("coalesce(epoch_seconds(a), b)", a="soon", b="x") == "x"
+    either = "case when regexp_matches(a, '^\\d+$') then left(epoch_ms(a), 10) else a end"
+    assert value(either, a="1767225600123") == "2026-01-01" and value(either, a="soon") == "soon"
     assert value("strpos(a, '@') > 0 and contains(a, 'x')", a="x@y") == "true"
     assert value("md5(a)", a="abc") == "900150983cd24fb0d6963f7d28e17f72"
     assert value("case when qty > -5 then 'in' else 'out' end", qty="-6") == "out"

@@ -24,7 +24,7 @@ identifiers as (
     -- who was logged in on a device: one person, it is theirs; two, it is shared and ties nobody
     select distinct person_record_key, 'visitor', source || ':' || anonymous_id
     from {{ ref('web_events') }}
-    where person_record_key is not null and anonymous_id is not null
+    where person_record_key is not null and anonymous_id is not null and not coalesce(is_bot, false)
     union all
     select record_key, 'email', {{ normal_email('email') }} from records where email is not null
     union all

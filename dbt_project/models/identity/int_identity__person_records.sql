@@ -30,6 +30,7 @@ mentioned as (
         {{ email or 'cast(null as varchar)' }} as email,
         {{ anonymous_id or 'cast(null as varchar)' }} as anonymous_id
     from {{ ref(model) }}
+    {{ 'where not coalesce(is_bot, false)' if model == 'web_events' }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),

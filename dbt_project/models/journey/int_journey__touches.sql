@@ -14,6 +14,8 @@ with touches as (
     from {{ ref('opportunity_stage_events') }} as events
     left join {{ ref('opportunities') }} as opportunities
         on events.opportunity_key = opportunities.opportunity_key
+    {#- that a lead was converted, its opportunity shows: it is no contract yet #}
+    where events.stage <> 'won' or opportunities.converted_to_key is null
     union all by name
     select
         order_key as record_key, 'order' as concept, 'order_placed' as action,
@@ -114,7 +116,7 @@ with touches as (
         web_event_key as record_key, 'web_event' as concept, 'web_' || kind as action,
         {{ person_reference(anonymous_id='anonymous_id') }} as person_ref, source, occurred_at,
         coalesce(utm_medium, 'web') as channel
-    from {{ ref('web_events') }}
+    from {{ ref('web_events') }} where kind <> 'identified' and not coalesce(is_bot, false)
     union all by name
     select
         consent_event_key as record_key, 'consent_event' as concept,

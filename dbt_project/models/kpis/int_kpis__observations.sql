@@ -20,6 +20,21 @@ responses as (
     where not coalesce(regions.is_internal, false)
 ),
 
+-- an opportunity that a lead was converted to was counted when it was that lead
+leads as (
+    select fct_opportunities.*, regions.region
+    from {{ ref('fct_opportunities') }} as fct_opportunities
+    left join regions on fct_opportunities.customer_id = regions.customer_id
+    where fct_opportunities.converted_from_key is null and not coalesce(regions.is_internal, false)
+),
+
+tickets as (
+    select fct_tickets.*, regions.region
+    from {{ ref('fct_tickets') }} as fct_tickets
+    left join regions on fct_tickets.customer_id = regions.customer_id
+    where not coalesce(regions.is_internal, false)
+),
+
 observations as (
     select 'orders' as kpi_id, ordered_on as day, source, region, 1 as total, 1 as weight from orders
     union all
@@ -53,27 +68,14 @@ observations as (
     union all
     select kind || '_responses', responded_on, source, region, 1, 1 from responses where kind in ('csat', 'nps', 'ces')
     union all
-    select 'leads', opportunities.created_on, opportunities.source, regions.region, 1, 1
-    from {{ ref('fct_opportunities') }} as opportunities
-    left join regions on opportunities.customer_id = regions.customer_id
-    where not coalesce(regions.is_internal, false)
+    select 'leads', created_on, source, region, 1, 1 from leads
     union all
-    select
-        'lead_to_deal_conversion', opportunities.created_on, opportunities.source, regions.region,
-        opportunities.is_won::int, 1
-    from {{ ref('fct_opportunities') }} as opportunities
-    left join regions on opportunities.customer_id = regions.customer_id
-    where not coalesce(regions.is_internal, false)
+    select 'lead_to_deal_conversion', created_on, source, region, is_won::int, 1 from leads
     union all
-    select 'tickets', tickets.created_on, tickets.source, regions.region, 1, 1
-    from {{ ref('fct_tickets') }} as tickets
-    left join regions on tickets.customer_id = regions.customer_id
-    where not coalesce(regions.is_internal, false)
+    select 'tickets', created_on, source, region, 1, 1 from tickets
     union all
-    select 'first_reply_hours', tickets.created_on, tickets.source, regions.region, tickets.first_reply_hours, 1
-    from {{ ref('fct_tickets') }} as tickets
-    left join regions on tickets.customer_id = regions.customer_id
-    where not coalesce(regions.is_internal, false) and tickets.first_reply_hours is not null
+    select 'first_reply_hours', created_on, source, region, first_reply_hours, 1
+    from tickets where first_reply_hours is not null and not is_merged
 )
 
 select

@@ -160,7 +160,7 @@ sales as (
         count(*) filter (where is_won) as won_opportunities,
         min(created_at) as first_lead_at
     from {{ ref('fct_opportunities') }}
-    where customer_id is not null
+    where customer_id is not null and converted_from_key is null
     group by customer_id
 ),
 

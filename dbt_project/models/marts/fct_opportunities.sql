@@ -25,9 +25,18 @@ stages as (
     group by opportunity_key
 ),
 
-final as (
+converted as (
+    select converted_to_key, min(opportunity_key) as lead_key
+    from opportunities
+    where converted_to_key is not null
+    group by converted_to_key
+),
+
+joined as (
     select
         opportunities.opportunity_key,
+        converted.lead_key as converted_from_key,
+        opportunities.converted_to_key,
         opportunities.source,
         opportunities.kind,
         assignments.customer_id,
@@ -42,15 +51,25 @@ final as (
         {{ reporting_date('opportunities.created_at') }} as created_on,
         stages.qualified_at,
         stages.proposal_at,
-        stages.won_at,
+        {#- a lead is won with its opportunity, where that is known #}
+        case when deals.opportunity_key is null then stages.won_at else deal_stages.won_at end as won_at,
         stages.lost_at,
         coalesce(stages.current_stage, 'new') as current_stage,
-        stages.won_at is not null as is_won,
-        date_diff('second', opportunities.created_at, stages.won_at) / 86400.0 as days_to_win,
         opportunities.lost_reason
     from opportunities
     left join assignments on opportunities.person_record_key = assignments.record_key
     left join stages on opportunities.opportunity_key = stages.opportunity_key
+    left join converted on opportunities.opportunity_key = converted.converted_to_key
+    left join opportunities as deals on opportunities.converted_to_key = deals.opportunity_key
+    left join stages as deal_stages on deals.opportunity_key = deal_stages.opportunity_key
+),
+
+final as (
+    select
+        *,
+        won_at is not null as is_won,
+        date_diff('second', created_at, won_at) / 86400.0 as days_to_win
+    from joined
 )
 
 select {{ contract_columns() }} from final

@@ -46,7 +46,8 @@ joined as (
             coalesce(messages.first_replied_at, tickets.first_replied_at) as first_replied_at,
             coalesce(changes.first_solved_at, tickets.first_solved_at, tickets.solved_at) as first_solved_at,
             coalesce(changes.solved_at, tickets.solved_at) as solved_at,
-            coalesce(changes.reopens, tickets.reopens, 0) as reopens
+            coalesce(changes.reopens, tickets.reopens, 0) as reopens,
+            coalesce(tickets.is_merged, false) as is_merged
         ),
         assignments.customer_id,
         coalesce(messages.customer_messages, 0) as customer_messages,
@@ -62,7 +63,7 @@ final as (
         *,
         {{ reporting_date('created_at') }} as created_on,
         status not in ('solved', 'closed') as is_open,
-        agent_replies = 1 and status in ('solved', 'closed') as is_one_touch,
+        agent_replies = 1 and not is_merged and status in ('solved', 'closed') as is_one_touch,
         date_diff('second', created_at, first_replied_at) / 3600.0 as first_reply_hours,
         date_diff('second', created_at, first_solved_at) / 3600.0 as first_resolution_hours,
         date_diff('second', created_at, solved_at) / 3600.0 as full_resolution_hours

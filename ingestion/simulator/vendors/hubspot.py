@@ -420,31 +420,23 @@ class _ApiError(Exception):
 def routes(api: Any) -> list[Route]:
     """The reading half of the CRM API, and the OAuth token endpoint."""
     hub = _Hub(api)
-    paths: list[tuple[str, str, Callable[[Request], Response]]] = []
-    for version in ("v3", "{version:version}"):
-        for shape, method, handler in (
-            ("objects/{type}", "GET", hub.listing),
-            ("objects/{type}/search", "POST", hub.search),
-            ("objects/{type}/batch/read", "POST", hub.batch),
-            ("objects/{type}/{id}", "GET", hub.single),
-            ("owners", "GET", hub.owners),
-            ("owners/", "GET", hub.owners),
-            ("pipelines/{type}", "GET", hub.pipelines),
-            ("properties/{type}", "GET", hub.properties),
-            ("associations/{type}/{other}/batch/read", "POST", hub.associations),
-        ):
-            name, _, rest = shape.partition("/")
-            dated = f"/crm/{name}/{version}/{rest}" if rest or shape[-1] == "/" else ""
-            path = dated or f"/crm/{name}/{version}"
-            if version == "v3":
-                number = "v4" if name == "associations" else "v3"
-                path = f"/crm/{number}/{shape}"
-            paths.append((path.replace(":version", ""), method, handler))
-    found = [
-        Route(path, hub.signed_in(handler), methods=[method]) for path, method, handler in paths
-    ]
-    for path in ("/oauth/v1/token", "/oauth/v3/token", "/oauth/{version}/token"):
-        found.append(Route(path, hub.token, methods=["POST"]))
+    found = []
+    for shape, method, handler in (
+        ("objects/{type}", "GET", hub.listing),
+        ("objects/{type}/search", "POST", hub.search),
+        ("objects/{type}/batch/read", "POST", hub.batch),
+        ("objects/{type}/{id}", "GET", hub.single),
+        ("owners", "GET", hub.owners),
+        ("owners/", "GET", hub.owners),
+        ("pipelines/{type}", "GET", hub.pipelines),
+        ("properties/{type}", "GET", hub.properties),
+        ("associations/{type}/{other}/batch/read", "POST", hub.associations),
+    ):
+        what, slash, rest = shape.partition("/")
+        number = "v4" if what == "associations" else "v3"
+        for path in (f"/crm/{number}/{shape}", f"/crm/{what}/{{version}}{slash}{rest}"):
+            found.append(Route(path, hub.signed_in(handler), methods=[method]))
+    found.append(Route("/oauth/{version}/token", hub.token, methods=["POST"]))
     found.append(Route("/account-info/v3/details", hub.signed_in(hub.account)))
     return found
 

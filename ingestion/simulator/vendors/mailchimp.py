@@ -259,6 +259,21 @@ PROJECTIONS = {
         """,
     ),
 }  # fmt: skip
+# the connector notes beside it when the mailing went out
+PROJECTIONS["sent_to_in_lake"] = _projection(
+    "sent_to_in_lake",
+    f"""
+    select
+        sent.* replace (
+            json_merge_patch(
+                sent.document, to_json({{'_sent_at': {_time("mailings.sent_at")}}})
+            )::varchar as document
+        )
+    from (\n{PROJECTIONS["sent_to"].sql}\n) as sent
+    join mailings using (cid)
+    """,
+)
+LAKE_TABLES = {"sent_to": "sent_to_in_lake"}
 
 
 def _too_many(request: Request, options: dict[str, Any]) -> Response:

@@ -41,6 +41,14 @@ SETTINGS: dict[str, Any] = {
 }
 
 PROJECTIONS = {name: entity.projection for name, entity in ENTITIES.items()}
+# of the connector's tables
+LAKE_TABLES = {
+    "accounts": "Account", "contacts": "Contact", "leads": "Lead", "lead_history": "LeadHistory",
+    "opportunities": "Opportunity", "opportunity_history": "OpportunityHistory", "cases": "Case",
+    "case_history": "CaseHistory", "email_messages": "EmailMessage",
+    "case_comments": "CaseComment", "tasks": "Task", "events": "Event", "campaigns": "Campaign",
+    "campaign_members": "CampaignMember", "users": "User",
+}  # fmt: skip
 
 # what Salesforce's edge answers now and then, and a query that takes too long
 FAULT_FORMS = {

@@ -29,12 +29,31 @@ SETTINGS: dict[str, Any] = {
     "drift_share": 0.05,  # events of an old library that writes prices as texts
 }
 
-PROJECTIONS = {
-    "messages": Projection(
-        "segment_messages",
-        Template(Path(__file__).with_suffix(".sql").read_text()).substitute(SETTINGS),
-    ),
-}
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_REPLAYED_AFTER = timedelta(days=3)
+
+
+def _messages(since: datetime, settings: dict[str, Any]) -> str:
+    """SQL of what has arrived from that time on."""
+    template = Template(Path(__file__).with_suffix(".sql").read_text())
+    return template.substitute(settings, since=since.isoformat())
+
+
+PROJECTIONS = {"messages": Projection("segment_messages", _messages(_BEGINNING, SETTINGS))}
+# by type, as the connector keeps them; a request to forget is a deletion there
+PROJECTIONS |= {
+    name: Projection(
+        f"segment_{name}",
+        f"""
+        select * replace (case when type = 'delete' then updated_at end as archived_at)
+        from (\n{PROJECTIONS["messages"].sql}\n) where type = '{kind}'
+        """,
+    )
+    for name, kind in {
+        "pages": "page", "screens": "screen", "tracks": "track", "identifies": "identify",
+        "groups": "group", "aliases": "alias", "deletes": "delete",
+    }.items()
+}  # fmt: skip
 
 
 def routes(api: Any) -> list[Any]:
@@ -49,14 +68,15 @@ def push(company: Company, folder: Path) -> int:
     end = datetime.fromtimestamp(company.clock.timestamp() // span * span, UTC)
     target = folder / "segment-logs" / settings["source_id"]
     last = max((int(path.stem) for path in target.rglob("*.gz")), default=None)
-    since = 0 if last is None else last / 1000 + span
-    messages = company.table(PROJECTIONS["messages"])
+    since = _BEGINNING if last is None else datetime.fromtimestamp(last / 1000 + span, UTC)
+    sent_since = since if last is None else since - _REPLAYED_AFTER
     files = company.query(
         f"""
-        with arrivals as (
-            select updated_at as arrived_at, id, document from {messages}
+        with messages as materialized ({_messages(sent_since, settings)}),
+        arrivals as (
+            select updated_at as arrived_at, id, document from messages
             union all
-            select updated_at + interval 3 days, id, document from {messages}
+            select updated_at + interval '{_REPLAYED_AFTER.days} days', id, document from messages
             where hash(id, 'replay') % 100000 < {settings["replay_share"]} * 100000
         )
         select
@@ -67,7 +87,7 @@ def push(company: Company, folder: Path) -> int:
         group by begins
         order by begins
         """,
-        (datetime.fromtimestamp(since, UTC), end),
+        (since, end),
     )
     for begins, lines in files:
         day = begins // 86_400_000 * 86_400_000

@@ -12,12 +12,12 @@ with events as (
     from world.web_event as e
     join world.device as d using (device_id)
     left join world.person as p on e.person_id = p.person_id
-    where happened(e.received_at, e.event_id)
+    where happened(e.received_at, e.event_id) and e.received_at >= timestamptz '$since'
 ),
 
 calls as (  -- an event is one call or several
     select
-        event_id,
+        *,
         'm' as part,
         'client' as channel,
         case
@@ -27,19 +27,22 @@ calls as (  -- an event is one call or several
         end as type
     from events
     union all
-    select event_id, 'i', 'client', 'identify' from events where kind in ('sign_up', 'sign_in') and record_id is not null
+    select *, 'i', 'client', 'identify' from events
+    where kind in ('sign_up', 'sign_in') and record_id is not null
     union all
-    select event_id, 'a', 'client', 'alias' from events
+    select *, 'a', 'client', 'alias' from events
     where kind = 'sign_up' and device_kind = 'app' and record_id is not null
     union all
-    select event_id, 'g', 'client', 'group' from events
+    select *, 'g', 'client', 'group' from events
     where kind = 'sign_in' and account_id is not null and record_id is not null
     union all
-    select event_id, 's', 'server', 'track' from events where kind = 'order_completed' and both_sides
+    select *, 's', 'server', 'track' from events where kind = 'order_completed' and both_sides
 ),
 
 customers as (  -- every version of a customer of the shop
-    select record_id, external_id, email, first_name, last_name, phone, changed_at
+    select
+        record_id, external_id, email, first_name, last_name, phone, changed_at,
+        coalesce(lead(changed_at) over (partition by record_id order by version), 'infinity') as until
     from world.record
     where vendor = 'shopify' and happened(changed_at, record_id)
 ),
@@ -54,12 +57,12 @@ prices as (
 baskets as (
     select
         order_id,
-        list({
+        to_json(list(to_json({
             'product_id': (8100000000 + product_id)::varchar,
             'sku': sku,
             'quantity': quantity,
             'price': unit_price::double
-        } order by line_id) as products
+        }) order by line_id)) as products
     from world.order_line
     join world.product using (product_id)
     group by order_id
@@ -67,10 +70,8 @@ baskets as (
 
 messages as (
     select
-        e.*,
-        c.type,
-        c.channel,
-        case c.channel when 'server' then 'srv-' else 'ajs-next-' end || left(md5(e.event_id || c.part), 20) as message_id,
+        c.*,
+        case c.channel when 'server' then 'srv-' else 'ajs-next-' end || left(md5(c.event_id || c.part), 20) as message_id,
         u.external_id as user_id,
         u.email, u.first_name, u.last_name, u.phone,
         o.total, o.subtotal, o.currency, b.products,
@@ -80,19 +81,19 @@ messages as (
         referral.code,
         campaign.utm_source, campaign.utm_medium, campaign.utm_campaign,
         account.name as account_name, account.industry,
-        'https://shop.nordlicht.test' || e.page_path as page_url
+        'https://shop.nordlicht.test' || c.page_path as page_url
     from calls as c
-    join events as e using (event_id)
-    asof left join customers as u on e.record_id = u.record_id and e."at" >= u.changed_at
-    left join world.orders as o on e.order_id = o.order_id
-    left join baskets as b on e.order_id = b.order_id
-    left join world.product as product on e.product_id = product.product_id
-    left join prices on e.product_id = prices.product_id
-    left join world.cart as cart on e.cart_id = cart.cart_id
-    left join world.review as review on e.review_id = review.review_id
-    left join world.referral as referral on e.referral_id = referral.referral_id
-    left join world.campaign as campaign on e.campaign_id = campaign.campaign_id
-    left join world.account as account on e.account_id = account.account_id
+    left join customers as u
+        on c.record_id = u.record_id and c."at" >= u.changed_at and c."at" < u.until
+    left join world.orders as o on c.order_id = o.order_id
+    left join baskets as b on c.order_id = b.order_id
+    left join world.product as product on c.product_id = product.product_id
+    left join prices on c.product_id = prices.product_id
+    left join world.cart as cart on c.cart_id = cart.cart_id
+    left join world.review as review on c.review_id = review.review_id
+    left join world.referral as referral on c.referral_id = referral.referral_id
+    left join world.campaign as campaign on c.campaign_id = campaign.campaign_id
+    left join world.account as account on c.account_id = account.account_id
 )
 
 select
@@ -101,9 +102,10 @@ select
     received_at as updated_at,
     null::timestamptz as archived_at,
     type,
-    json_merge_patch('{}', to_json({  -- drops what is null: an absent member stays away
-        'type': type,
-        'event': case when type = 'track' then case kind
+    -- concat_ws leaves out what is null: an absent member stays away
+    '{' || concat_ws(',',
+        '"type":"' || type || '"',
+        '"event":"' || case when type = 'track' then case kind
             when 'search' then 'Products Searched'
             when 'product_view' then 'Product Viewed'
             when 'add_to_cart' then 'Product Added'
@@ -114,66 +116,81 @@ select
             when 'sign_up' then 'Signed Up'
             when 'sign_in' then 'Signed In'
             else kind
-        end end,
-        'name': case when type in ('page', 'screen') then page_title end,
-        'messageId': message_id,
-        'anonymousId': case when channel = 'client' then device_id end,
+        end end || '"',
+        '"name":' || to_json(case when type in ('page', 'screen') then page_title end),
+        '"messageId":"' || message_id || '"',
+        '"anonymousId":"' || case when channel = 'client' then device_id end || '"',
         -- an old library writes what it does not know as an empty text
-        'userId': coalesce(user_id, case when drifts and type = 'page' then '' end),
-        'previousId': case when type = 'alias' then device_id end,
-        'groupId': case when type = 'group' then (500000 + account_id)::varchar end,
-        'channel': channel,
-        'context': {
-            'campaign': case when utm_source is not null
-                then {'source': utm_source, 'medium': utm_medium, 'name': utm_campaign} end,
-            'device': {'type': device_kind},
-            'library': {
+        '"userId":"' || coalesce(user_id, case when drifts and type = 'page' then '' end) || '"',
+        '"previousId":"' || case when type = 'alias' then device_id end || '"',
+        '"groupId":"' || case when type = 'group' then (500000 + account_id)::varchar end || '"',
+        '"channel":"' || channel || '"',
+        '"context":{' || concat_ws(',',
+            case when utm_source is not null then '"campaign":{' || concat_ws(',',
+                '"source":' || to_json(utm_source),
+                '"medium":' || to_json(utm_medium),
+                '"name":' || to_json(utm_campaign)
+            ) || '}' end,
+            '"device":{"type":"' || device_kind || '"}',
+            '"library":' || to_json({
                 'name': case when channel = 'server' then 'analytics-python' when device_kind = 'app'
                     then 'analytics-ios' else 'analytics.js' end,
                 'version': case when drifts then '4.1.9' else 'next-1.70.0' end
-            },
-            'locale': language || '-' || country,
-            'page': case when page_path is not null and channel = 'client'
-                then {'path': page_path, 'referrer': referrer, 'title': page_title, 'url': page_url} end,
-            'sessionId': session_id::varchar,
-            'userAgent': user_agent
-        },
-        'properties': case type
-            when 'track' then to_json({
-                'query': search_text,
-                'product_id': (8100000000 + product_id)::varchar,
-                'sku': sku,
-                'name': product_name,
-                'category': category,
-                'price': case when drifts then to_json(price::varchar) else to_json(price::double) end,
-                'currency': coalesce(currency, cart_currency, case when product_id is not null then 'EUR' end),
-                'cart_id': (6200000000 + cart_id)::varchar,
-                'value': cart_amount::double,
-                'order_id': (4500000000 + order_id)::varchar,
-                'total': total::double,
-                'revenue': subtotal::double,
-                'products': products,
-                'review_id': review_id::varchar,
-                'rating': rating,
-                'review_title': review_title,
-                'review_body': review_body,
-                'referral_id': referral_id::varchar,
-                'referral_code': code
-            })
-            when 'page' then to_json({'path': page_path, 'title': page_title, 'referrer': referrer, 'url': page_url})
-            when 'screen' then to_json({'path': page_path, 'title': page_title})
-        end,
-        'traits': case type
-            when 'identify' then to_json({'email': email, 'firstName': first_name, 'lastName': last_name, 'phone': phone})
-            when 'group' then to_json({'name': account_name, 'industry': industry})
-        end,
-        'originalTimestamp': strftime(("at")::timestamp, '%Y-%m-%dT%H:%M:%S.%gZ'),
-        'sentAt': strftime((received_at - interval 410 milliseconds)::timestamp, '%Y-%m-%dT%H:%M:%S.%gZ'),
-        'receivedAt': strftime((received_at)::timestamp, '%Y-%m-%dT%H:%M:%S.%gZ'),
+            }),
+            '"locale":"' || language || '-' || country || '"',
+            case when page_path is not null and channel = 'client' then '"page":{' || concat_ws(',',
+                '"path":' || to_json(page_path),
+                '"referrer":' || to_json(referrer),
+                '"title":' || to_json(page_title),
+                '"url":' || to_json(page_url)
+            ) || '}' end,
+            '"sessionId":"' || session_id::varchar || '"',
+            '"userAgent":' || to_json(user_agent)
+        ) || '}',
+        case when type = 'track' then '"properties":{' || concat_ws(',',
+            '"query":' || to_json(search_text),
+            '"product_id":"' || (8100000000 + product_id)::varchar || '"',
+            '"sku":"' || sku || '"',
+            '"name":' || to_json(product_name),
+            '"category":' || to_json(category),
+            '"price":' || case when drifts then to_json(price::varchar) else to_json(price::double) end,
+            '"currency":"' || coalesce(currency, cart_currency, case when product_id is not null then 'EUR' end) || '"',
+            '"cart_id":"' || (6200000000 + cart_id)::varchar || '"',
+            '"value":' || to_json(cart_amount::double),
+            '"order_id":"' || (4500000000 + order_id)::varchar || '"',
+            '"total":' || to_json(total::double),
+            '"revenue":' || to_json(subtotal::double),
+            '"products":' || products,
+            '"review_id":"' || review_id::varchar || '"',
+            '"rating":' || to_json(rating),
+            '"review_title":' || to_json(review_title),
+            '"review_body":' || to_json(review_body),
+            '"referral_id":"' || referral_id::varchar || '"',
+            '"referral_code":' || to_json(code)
+        ) || '}' end,
+        case when type in ('page', 'screen') then '"properties":{' || concat_ws(',',
+            '"path":' || to_json(page_path),
+            '"title":' || to_json(page_title),
+            '"referrer":' || to_json(case when type = 'page' then referrer end),
+            '"url":' || to_json(case when type = 'page' then page_url end)
+        ) || '}' end,
+        case when type = 'identify' then '"traits":{' || concat_ws(',',
+            '"email":' || to_json(email),
+            '"firstName":' || to_json(first_name),
+            '"lastName":' || to_json(last_name),
+            '"phone":' || to_json(phone)
+        ) || '}' end,
+        case when type = 'group' then '"traits":{' || concat_ws(',',
+            '"name":' || to_json(account_name),
+            '"industry":' || to_json(industry)
+        ) || '}' end,
+        '"originalTimestamp":"' || strftime(("at")::timestamp, '%Y-%m-%dT%H:%M:%S.%gZ') || '"',
+        '"sentAt":"' || strftime((received_at - interval 410 milliseconds)::timestamp, '%Y-%m-%dT%H:%M:%S.%gZ') || '"',
+        '"receivedAt":"' || strftime(received_at::timestamp, '%Y-%m-%dT%H:%M:%S.%gZ') || '"',
         -- received - (sent - original): the clock of the client does not matter
-        'timestamp': strftime(("at" + interval 410 milliseconds)::timestamp, '%Y-%m-%dT%H:%M:%S.%gZ'),
-        'version': 2
-    }))::varchar as document
+        '"timestamp":"' || strftime(("at" + interval 410 milliseconds)::timestamp, '%Y-%m-%dT%H:%M:%S.%gZ') || '"',
+        '"version":2'
+    ) || '}' as document
 from messages
 union all by name
 select  -- an erased person asks for the messages to be forgotten
@@ -192,4 +209,4 @@ select  -- an erased person asks for the messages to be forgotten
     })::varchar as document
 from world.erasure as e
 join (select distinct person_id, external_id from world.record where vendor = 'shopify') as r using (person_id)
-where happened(e.erased_at, e.person_id)
+where happened(e.erased_at, e.person_id) and e.erased_at >= timestamptz '$since'

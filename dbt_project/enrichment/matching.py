@@ -1,0 +1,582 @@
+"""Scored pairs of person records: how likely two records are one person, and why.
+
+A Fellegi-Sunter model: every comparison of two records (name, mailbox, telephone, ...) falls into
+a level, and a level has a weight, log2 of how much more often it is seen in two records of one
+person (m) than in records of two (u). The weights and the odds at the start add up to the match
+weight. Records of one household agree in much and are two people all the same, so a pair whose
+first names or birth dates contradict each other is never merged, whatever its weight.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from dbt_project.enrichment import names
+
+VERSION = 1  # of the model's form; `score` refuses another
+
+INPUT = pa.schema(
+    [(c, pa.string()) for c in ("record_key", "source", "email", "phone", "first_name", "last_name", "full_name")]
+    + [("birth_date", pa.date32())]
+    + [(c, pa.string()) for c in ("street", "postal_code", "city", "country", "company_name")]
+)  # fmt: skip
+EVIDENCE = pa.list_(
+    pa.struct([("comparison", pa.string()), ("level", pa.string()), ("weight", pa.float64())])
+)
+EDGES = pa.schema(
+    [
+        ("left_key", pa.string()), ("right_key", pa.string()), ("match_weight", pa.float64()),
+        ("match_probability", pa.float64()), ("level", pa.string()), ("evidence", EVIDENCE),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From which match probability on a pair is used, and what it must agree in.
+
+    Attributes:
+        merge: one person, from this probability on.
+        review: somebody should look at it.
+        household: two people of one household are shown from this probability on.
+        needs: level, by comparison, that a pair to be merged reaches at least.
+    """
+
+    merge: float
+    review: float
+    household: float = 0.01
+    needs: Mapping[str, str] = field(default_factory=dict)
+
+
+_ALIKE = {"first_name": "beginning", "last_name": "a part of it"}
+PRESETS = {
+    "strict": None,  # identifiers alone tie records; nothing is scored
+    "default": Thresholds(merge=0.95, review=0.5),
+    "loose": Thresholds(merge=0.8, review=0.2),
+    "email_exact_name_fuzzy": Thresholds(0.5, 0.2, needs={"email": "same mailbox", **_ALIKE}),
+    "postcode_exact_address_name_fuzzy": Thresholds(
+        0.5, 0.2, needs={"address": "one slip", **_ALIKE}
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Records that are worth comparing: those equal in all of `columns`.
+
+    Where that would be too many pairs, the `tighter` columns are asked for too, one group after
+    the other; where even the last makes too many, the rule is left out.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    tighter: tuple[tuple[str, ...], ...] = ()
+
+
+RULES = (
+    Rule("mailbox", ("mailbox",)),
+    Rule("phone", ("phone_tail",)),
+    Rule("name", ("name_key",), (("city_key",), ("domain",), ("postal_key",))),
+    Rule("address", ("address_key",), (("last_key",),)),
+    Rule("birth date and first name", ("born", "first_key"), (("last_key",),)),
+    Rule("birth date and last name", ("born", "last_key")),
+    Rule("company and last name", ("company_key", "last_key"), (("first_key",),)),
+    Rule("company and first name", ("company_key", "first_key"), (("city_key",),)),
+    Rule("domain, last name and initial", ("domain", "last_key", "initial"), (("first_key",),)),
+    Rule("domain, first name and digits", ("domain", "first_key", "local_digits"), (("last_key",),)),
+    Rule("mailbox elsewhere", ("local_key",), (("last_key",), ("first_key",))),
+    Rule("mailbox with a slip", ("domain", "local_start", "long_digits"), (("last_key",),)),
+    Rule("last name, city and initial", ("last_key", "city_key", "initial"), (("postal_key",),)),
+)  # fmt: skip
+PAIRS_PER_RECORD = 15  # of one rule, above which it is tightened
+LEAST_PAIRS = 200_000  # which are always allowed
+
+# Two different names that are both common are two names, not one with a slip of the pen.
+_SLIP = (
+    "length({c}_l) > 3 and damerau_levenshtein({c}_l, {c}_r) <= case when length({c}_l) > 8 then 2 else 1 end"
+    " and not ({known}_l and {known}_r)"
+)
+# Paul and Paula, Mario and Maria, Christian and Christiane live together more often than they are
+# mistyped, so names that differ by their ending are no slip.
+_ENDING = "regexp_replace({c}_l, '(in|an|et)?[aeio]*$', '') = regexp_replace({c}_r, '(in|an|et)?[aeio]*$', '')"
+_SHORT = (
+    "length({a}) between 3 and 6 and length({b}) - length({a}) >= 2"
+    " and starts_with({b}, regexp_replace({a}, '[ieo]$', '')) and not {b} ~ (regexp_replace({a}, '[aeio]+$', '') || '(in|an|et)?[aeio]*$')"
+)
+
+
+def _level(
+    label: str, condition: str, m: float, u: float, *, frequency: str | None = None,
+    fixed: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """A level with the m and u to begin with; `fixed`: they are kept.
+
+    With `frequency` the weight is log2(m / how frequent the value is), u does not count.
+    """
+    level: dict[str, Any] = {
+        "sql_condition": condition, "label_for_charts": label, "m_probability": m,
+        "u_probability": u, "fix_m_probability": fixed, "fix_u_probability": fixed,
+    }  # fmt: skip
+    if frequency:
+        level |= {
+            "tf_adjustment_column": frequency, "tf_adjustment_weight": 1.0,
+            "disable_tf_exact_match_detection": True,
+        }  # fmt: skip
+    return level
+
+
+def _missing(*columns: str) -> dict[str, Any]:
+    condition = " or ".join(f"{c}_l is null or {c}_r is null" for c in columns)
+    return {"sql_condition": condition, "label_for_charts": "not known", "is_null_level": True}
+
+
+def _comparisons() -> list[dict[str, Any]]:
+    swapped = "first_key_l = last_key_r and last_key_l = first_key_r"
+    first, last = "first_key", "last_key"
+    short = " or ".join(
+        f"({_SHORT.format(a=f'{first}_{a}', b=f'{first}_{b}')})" for a, b in ("lr", "rl")
+    )
+    initial = " or ".join(
+        f"(length(first_written_{a}) = 1 and starts_with(first_written_{b}, first_written_{a}))" for a, b in ("lr", "rl")
+    )
+    slip_first = (
+        _SLIP.format(c=first, known="first_known") + f" and not {_ENDING.format(c=first)}"
+    )
+    levels = {
+        "first_name": [
+            _missing("first_key"),
+            _level("same", 'first_written_l = first_written_r', 0.75, 0.005, frequency=first),
+            _level("same in another spelling", "first_key_l = first_key_r", 0.06, 0.001, frequency=first),
+            _level("first and last name swapped", swapped, 0.12, 0.005, frequency=first, fixed=True),
+            _level("short form of the same", "list_has_any(first_forms_l, first_forms_r)", 0.06, 0.002, frequency=first),
+            _level("initial", initial, 0.02, 0.01),
+            _level("one slip", slip_first, 0.02, 0.0005),
+            _level("beginning", short, 0.01, 0.001),
+            _level("different", "ELSE", 0.02, 0.98),
+        ],
+        "last_name": [
+            _missing("last_key"),
+            _level("same", 'last_written_l = last_written_r', 0.85, 0.004, frequency=last),
+            _level("same in another spelling", "last_key_l = last_key_r", 0.08, 0.001, frequency=last),
+            _level("first and last name swapped", swapped, 0.12, 0.004, frequency=last, fixed=True),
+            _level("one slip", _SLIP.format(c=last, known="last_known"), 0.03, 0.0005),
+            _level("a part of it", "list_has_any(last_parts_l, last_parts_r)", 0.01, 0.002),
+            _level("different", "ELSE", 0.03, 0.98),
+        ],
+        "email": [
+            _missing("domain"),
+            _level("same mailbox", "mailbox_l = mailbox_r", 0.8, 1e-4),
+            # what remains of an address when its name part is known from the name: fixed, because
+            # an address tells little of a Thomas Kuhn that his name has not told before
+            _level(
+                "one slip",
+                "domain_l = domain_r and ((local_digits_l = local_digits_r and length(local_letters_l) > 4 and"
+                " damerau_levenshtein(local_letters_l, local_letters_r) <= 1)"
+                " or (local_letters_l = local_letters_r and length(local_digits_l) > 1 and length(local_digits_r) > 1"
+                " and damerau_levenshtein(local_digits_l, local_digits_r) <= 1))",
+                0.02, 1e-4, fixed=True,
+            ),
+            _level(
+                "same name of mailbox elsewhere", "local_key_l = local_key_r and length(local_digits_l) > 1",
+                0.02, 1e-3, fixed=True,
+            ),
+            _level("same domain", "domain_l = domain_r", 0.05, 0.05, frequency="domain"),
+            _level("different", "ELSE", 0.1, 0.9),
+        ],
+        "phone": [
+            _missing("phone_tail"),
+            _level("same", "phone_tail_l = phone_tail_r", 0.8, 1e-4),
+            _level("one digit", "damerau_levenshtein(phone_tail_l, phone_tail_r) <= 1", 0.03, 1e-5),
+            _level("different", "ELSE", 0.15, 0.99),
+        ],
+        "birth_date": [
+            _missing("born"),
+            _level("same", "born_l = born_r", 0.95, 5e-5),
+            _level(
+                "one slip",
+                "damerau_levenshtein(born_l, born_r) <= 1 or (left(born_l, 4) = left(born_r, 4) and substr(born_l, 5, 2) = right(born_r, 2) and right(born_l, 2) = substr(born_r, 5, 2))",
+                0.03, 1e-3,
+            ),
+            _level("different", "ELSE", 0.02, 0.998),
+        ],
+        "address": [
+            # a city that is not known leaves streets to compare
+            _missing("place"),
+            _level("same", "address_key_l = address_key_r", 0.8, 1e-4),
+            _level(
+                "one slip",
+                "street_number_l = street_number_r and ((street_key_l = street_key_r and"
+                " damerau_levenshtein(postal_key_l, postal_key_r) <= 1) or (postal_key_l = postal_key_r"
+                " and jaro_winkler_similarity(street_key_l, street_key_r) > 0.88))",
+                0.02, 1e-5,
+            ),
+            _level("same postal code", "postal_key_l = postal_key_r", 0.02, 1e-3),
+            _level("same city", "city_key_l = city_key_r", 0.06, 0.03, frequency="city_key"),
+            _level("different", "ELSE", 0.1, 0.95),
+        ],
+        "company": [
+            _missing("company_key"),
+            _level("same", "company_key_l = company_key_r", 0.9, 0.005, frequency="company_key"),
+            _level("different", "ELSE", 0.1, 0.99),
+        ],
+    }  # fmt: skip
+    return [{"output_column_name": c, "comparison_levels": ls} for c, ls in levels.items()]
+
+
+FREQUENCIES = ("first_key", "last_key", "domain", "city_key", "company_key")
+
+# What EM learns from: pairs alike in one thing teach the weights of all others.
+_TRAINING = (("mailbox",), ("name_key",), ("phone_tail",))
+_CERTAIN = (  # hardly ever wrong, for the odds that two records at random are one person
+    "l.mailbox = r.mailbox and l.first_key = r.first_key",
+    "l.mailbox = r.mailbox and l.last_key = r.last_key and (l.first_key is null or r.first_key is null)",
+    "l.phone_tail = r.phone_tail and l.name_key = r.name_key",
+    "l.address_key = r.address_key and l.name_key = r.name_key",
+)
+_FAR = 5.0  # times: how far a learned m may be from the assumed one
+_RECALL = 0.85  # share of the pairs of one person that these find, roughly
+
+
+def comparable(records: pa.Table) -> pa.Table:
+    """Person records in the form in which they are compared, one row a record.
+
+    Each row depends on its record alone, so records may be made comparable in any portions.
+
+    Args:
+        records: the columns of `INPUT`; any but record_key may be null. Phone is E.164 where it
+            is known, else as it was written.
+
+    Raises:
+        ValueError: a column is missing, or a record_key is null or there twice.
+    """
+    missing = [c for c in INPUT.names if c not in records.column_names]
+    if missing:
+        raise ValueError(f"person records to be matched lack the columns {', '.join(missing)}")
+    with duckdb.connect() as connection:
+        _quiet(connection)
+        connection.register("given", records.select(INPUT.names).cast(INPUT))
+        keys, distinct = _one(connection, "select count(record_key), count(distinct record_key) from given")
+        if distinct < records.num_rows:
+            raise ValueError(
+                f"person records to be matched: {records.num_rows} records have {distinct} keys "
+                f"({records.num_rows - keys} have none); give each record one of its own"
+            )
+        names.install(connection)
+        names.normalise(connection, "given", "comparable")
+        return connection.table("comparable").to_arrow_table()
+
+
+def train(comparable: pa.Table, seed: int = 0, *, pairs_per_record: int = PAIRS_PER_RECORD) -> dict[str, Any]:
+    """Learn a model: m by expectation maximisation, u from random pairs, the odds from sure rules.
+
+    Args:
+        comparable: as `comparable` makes it; the order of its rows does not matter.
+        seed: of the random pairs.
+        pairs_per_record: of one blocking rule, above which it is tightened or left out.
+
+    Returns:
+        The model, made of what JSON has: `settings` as Splink writes them, `frequencies` of
+        values, `blocking` with the pairs that each rule made and whether it is used.
+    """
+    from splink.internals.exceptions import EMTrainingException
+
+    with duckdb.connect() as connection:
+        _quiet(connection)
+        rows = _number(connection, comparable)
+        model: dict[str, Any] = {
+            "version": VERSION, "seed": seed, "records": rows,
+            "frequencies": {c: _frequencies(connection, c) for c in FREQUENCIES},
+            "blocking": _choose(connection, max(LEAST_PAIRS, pairs_per_record * rows)),
+        }  # fmt: skip
+        settings = {
+            "link_type": "dedupe_only", "unique_id_column_name": "id",
+            "linker_uid": "cxm", "comparisons": _comparisons(),
+            "blocking_rules_to_generate_predictions": [],
+            "probability_two_random_records_match": _odds(connection, rows),
+            "retain_matching_columns": True, "retain_intermediate_calculation_columns": True,
+            "additional_columns_to_retain": [], "max_iterations": 25, "em_convergence": 1e-4,
+        }  # fmt: skip
+        if rows > 1:
+            linker = _linker(connection, model, settings)
+            linker.training.estimate_u_using_random_sampling(max_pairs=5e6, seed=seed)
+            for columns in _TRAINING:
+                rule = " and ".join(f"l.{c} = r.{c}" for c in columns)
+                try:
+                    linker.training.estimate_parameters_using_expectation_maximisation(
+                        rule, estimate_without_term_frequencies=True, max_pairs=2e6
+                    )
+                except EMTrainingException:  # no two records alike: what is assumed stands
+                    continue
+            settings = linker.misc.save_model_to_json(None)
+        model["settings"] = _settled(settings)
+    return model
+
+
+def score(
+    comparable: pa.Table,
+    model: Mapping[str, Any],
+    *,
+    new: pa.Array | pa.ChunkedArray | Sequence[str] | set[str] | None = None,
+    preset: str = "default",
+    thresholds: Thresholds | None = None,
+) -> pa.Table:
+    """Pairs of records that may be one person, or are two of one household.
+
+    A pair's score depends on its two records and the model alone. So the pairs scored with `new`
+    and those of the records before them are together the pairs of all records.
+
+    Args:
+        comparable: all records, as `comparable` makes them.
+        model: of `train`.
+        new: record keys; only pairs with at least one of them are scored. None: all.
+        preset: name in `PRESETS`; `strict` gives no pair.
+        thresholds: instead of those of the preset.
+
+    Returns:
+        The columns of `EDGES`, sorted by keys; left_key < right_key. `level` is merge (one
+        person), review (somebody should look) or household (two people who share an address and
+        family name, a mailbox or a telephone). The weights in `evidence` and the odds at the
+        start add up to match_weight.
+
+    Raises:
+        ValueError: the preset is unknown, or the model is of another version.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"matching preset {preset} is unknown; use one of {', '.join(PRESETS)}")
+    if model.get("version") != VERSION:
+        raise ValueError(
+            f"matching model has version {model.get('version')}, this is {VERSION}; train it again"
+        )
+    limits = thresholds or PRESETS[preset]
+    if limits is None or comparable.num_rows < 2:
+        return EDGES.empty_table()
+    with duckdb.connect() as connection:
+        _quiet(connection)
+        _number(connection, comparable, new)
+        _block(connection, model["blocking"], only_new=new is not None)
+        linker = _linker(connection, model, model["settings"])
+        pairs = linker._db_api.register("blocked")
+        linker.table_management.register_blocked_pairs_for_predict(pairs)
+        scored = linker.inference.predict(
+            threshold_match_probability=min(limits.review, limits.household), warning_mode="never"
+        )
+        return _judge(connection, scored.physical_name, model["settings"], limits)
+
+
+def _quiet(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("set enable_progress_bar = false")
+    logging.getLogger("splink").setLevel(logging.ERROR)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    row = connection.execute(sql).fetchone()
+    assert row is not None
+    return row
+
+
+def _number(
+    connection: duckdb.DuckDBPyConnection, comparable: pa.Table, new: Any = None
+) -> int:
+    """Table `person`: the comparable records with a number each, which rises with the key."""
+    connection.register("given", comparable)
+    if new is None:
+        is_new = "true"
+    else:
+        keys = new if isinstance(new, pa.Array | pa.ChunkedArray) else pa.array(sorted(new), pa.string())
+        connection.register("fresh", pa.table({"record_key": keys}))
+        is_new = "record_key in (select record_key from fresh)"
+    connection.execute(f"""
+        create temp table person as
+        select
+            *, row_number() over (order by record_key) as id, {is_new} as is_new,
+            coalesce(address_key, postal_key, city_key) as place,
+            left(first_key, 1) as initial, left(local_letters, 4) as local_start,
+            case when length(local_digits) > 1 then local_digits end as long_digits
+        from given
+    """)
+    return int(_one(connection, "select count(*) from person")[0])
+
+
+def _frequencies(connection: duckdb.DuckDBPyConnection, column: str) -> dict[str, Any]:
+    """How many records have each value; those that only one has are left out."""
+    total = _one(connection, f"select count({column}) from person")[0]
+    rows = connection.execute(f"""
+        select {column}, count(*) as records from person where {column} is not null
+        group by {column} having records > 1 order by records desc, {column}
+    """).to_arrow_table()
+    return {"total": total, "values": rows[0].to_pylist(), "records": rows[1].to_pylist()}
+
+
+def _choose(connection: duckdb.DuckDBPyConnection, budget: int) -> list[dict[str, Any]]:
+    """The blocking rules with as many columns as it takes to stay within the budget of pairs."""
+    chosen = []
+    for rule in RULES:
+        for columns in (rule.columns, *(rule.columns + more for more in rule.tighter)):
+            present = " and ".join(f"{c} is not null" for c in columns)
+            pairs = int(_one(connection, f"""
+                select coalesce(sum(n * (n - 1) // 2), 0)
+                from (select count(*) as n from person where {present} group by {', '.join(columns)})
+            """)[0])  # fmt: skip
+            used = pairs <= budget
+            chosen.append({"rule": rule.name, "columns": list(columns), "pairs": pairs, "used": used})
+            if used:
+                break
+    return chosen
+
+
+def _block(
+    connection: duckdb.DuckDBPyConnection, blocking: Sequence[Mapping[str, Any]], *, only_new: bool
+) -> None:
+    """Table `blocked`: the pairs of numbers that any of the used rules brings together."""
+    touches = "and (l.is_new or r.is_new)" if only_new else ""
+    rules = [
+        "select l.id as join_key_l, r.id as join_key_r from person as l inner join person as r on "
+        + " and ".join(f"l.{c} = r.{c}" for c in rule["columns"])
+        + f" where l.id < r.id {touches}"
+        for rule in blocking
+        if rule["used"]
+    ]
+    connection.execute(
+        "create temp table blocked as select *, '0' as match_key from (" + " union ".join(rules) + ")"
+    )
+
+
+def _odds(connection: duckdb.DuckDBPyConnection, rows: int) -> float:
+    """Share of all pairs that are one person."""
+    rules = " union ".join(
+        f"select l.id as a, r.id as b from person as l inner join person as r on {rule} where l.id < r.id"
+        for rule in _CERTAIN
+    )
+    pairs = _one(connection, f"select count(*) from ({rules})")[0]
+    return float(min(0.5, max(pairs, 1) / _RECALL / max(1, rows * (rows - 1) / 2)))
+
+
+def _linker(
+    connection: duckdb.DuckDBPyConnection, model: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Any:
+    """A Splink linker over `person`, with the term frequencies of the model."""
+    from splink import DuckDBAPI, Linker
+
+    for column in FREQUENCIES:
+        frequency = model["frequencies"][column]
+        connection.register(
+            f"frequency_of_{column}",
+            pa.table({"value": pa.array(frequency["values"], pa.string()),
+                      "records": pa.array(frequency["records"], pa.int64())}),
+        )  # fmt: skip
+        # a value that is new to the model is as rare as can be
+        connection.execute(f"""
+            create or replace temp table tf_{column} as
+            select
+                person.{column},
+                coalesce(any_value(known.records), 1) / {max(1, frequency["total"])}::double
+                    as tf_{column}
+            from person left join frequency_of_{column} as known on person.{column} = known.value
+            where person.{column} is not null
+            group by person.{column}
+        """)
+    common = {c: max(4, 2e-5 * model["frequencies"][c]["total"]) for c in ("first_key", "last_key")}
+    connection.execute(f"""
+        create or replace temp table compared as
+        select
+            person.*,
+            first_listed or coalesce(first.records >= {common["first_key"]}, false) as first_known,
+            coalesce(last.records >= {common["last_key"]}, false) as last_known
+        from person
+        left join frequency_of_first_key as first on person.first_key = first.value
+        left join frequency_of_last_key as last on person.last_key = last.value
+    """)
+    api = DuckDBAPI(connection)
+    linker = Linker(api.register("compared"), dict(settings), log_level=None)
+    for column in FREQUENCIES:
+        linker.table_management.register_term_frequency_lookup(api.register(f"tf_{column}"), column)
+    return linker
+
+
+def _settled(settings: dict[str, Any]) -> dict[str, Any]:
+    """Trained settings with what was not seen filled in, and nothing learned from a few pairs."""
+    for comparison, assumed in zip(settings["comparisons"], _comparisons(), strict=True):
+        for level, prior in zip(
+            comparison["comparison_levels"], assumed["comparison_levels"], strict=True
+        ):
+            if level.get("is_null_level"):
+                continue
+            m, u = prior["m_probability"], prior["u_probability"]
+            learned = level.get("m_probability", m)
+            # small companies have few pairs to learn from: never far from what is assumed
+            level["m_probability"] = round(min(max(learned, m / _FAR), m * _FAR, 0.999), 9)
+            level["u_probability"] = round(max(level.get("u_probability", u), 1e-8), 12)
+    settings["probability_two_random_records_match"] = float(
+        f"{settings['probability_two_random_records_match']:.9g}"
+    )
+    return settings
+
+
+def _judge(
+    connection: duckdb.DuckDBPyConnection,
+    scored: str,
+    settings: Mapping[str, Any],
+    limits: Thresholds,
+) -> pa.Table:
+    """Scored pairs with their level and evidence."""
+    place: dict[tuple[str, str], int] = {}
+    evidence = []
+    for comparison in settings["comparisons"]:
+        name = comparison["output_column_name"]
+        levels = [c for c in comparison["comparison_levels"] if not c.get("is_null_level")]
+        labels = [c["label_for_charts"] for c in reversed(levels)]  # Splink counts from the last
+        place |= {(name, label): number for number, label in enumerate(labels)}
+        adjusted = any("tf_adjustment_column" in c for c in levels)
+        weight = f"mw_{name} + mw_tf_adj_{name}" if adjusted else f"mw_{name}"
+        texts = ", ".join(f"'{label}'" for label in labels)
+        evidence.append(
+            f"case when gamma_{name} >= 0 then struct_pack(comparison := '{name}',"
+            f" level := [{texts}][gamma_{name} + 1], weight := {weight}) end"
+        )
+
+    def at(comparison: str, label: str) -> str:
+        return f"gamma_{comparison} = {place[comparison, label]}"
+
+    needs = "".join(
+        f" and gamma_{c} >= {place[c, label]}" for c, label in sorted(limits.needs.items())
+    )
+    return connection.execute(f"""
+        with pairs as (
+            select
+                scored.*,
+                l.record_key as left_key,
+                r.record_key as right_key,
+                gamma_first_name = 0 or gamma_birth_date = 0 as contradicts,
+                {at("email", "same mailbox")} or {at("phone", "same")} as shares,
+                {at("address", "same")} and l.family_key = r.family_key as lives_with
+            from {scored} as scored
+            inner join person as l on scored.id_l = l.id
+            inner join person as r on scored.id_r = r.id
+        ),
+
+        judged as (
+            select
+                *,
+                case
+                    when contradicts and (shares or lives_with)
+                        then case when match_probability >= {limits.household} then 'household' end
+                    when match_probability >= {limits.merge} and not contradicts
+                        and (gamma_first_name > 0 or shares or gamma_birth_date > 0 or {at("email", "one slip")})
+                        {needs}
+                        then 'merge'
+                    when match_probability >= {limits.review} then 'review'
+                end as level
+            from pairs
+        )
+
+        select
+            left_key, right_key, match_weight, match_probability, level,
+            list_filter([{", ".join(evidence)}], lambda x: x is not null) as evidence
+        from judged
+        where level is not null
+        order by left_key, right_key
+    """).to_arrow_table().cast(EDGES)

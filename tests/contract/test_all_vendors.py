@@ -1,0 +1,269 @@
+"""What holds of every vendor: after whatever went wrong, the lake is what the world says."""
+
+import faulthandler
+import multiprocessing
+import re
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ingestion.errors import SourceError
+from ingestion.simulator.credentials import environment
+from ingestion.simulator.lake_writer import write_lake
+from ingestion.simulator.server.faults import ODD_TEXT
+from ingestion.sources.registry import VENDORS
+from tests.contract.accounts import COMPANY, Account, RemoteClock, load_apart, served
+from tests.contract.conftest import END, SimulatorUnderTest
+
+KILLS = 2
+WALKS = 1  # of each vendor; more find more, at some seconds each
+
+# reply or transport, no data: what a connector gets over, or says that it could not
+PASSING: list[dict[str, Any]] = [
+    {"kind": "throttle", "retry_after": 7},
+    {"kind": "throttle", "retry_after": "2.0"},
+    {"kind": "throttle", "retry_after": None},
+    {"kind": "throttle_date"},
+    {"kind": "throttle_text"},
+    *({"kind": "server", "status": status} for status in (500, 502, 503, 504, 520, 524, 530)),
+    {"kind": "reset"},
+    {"kind": "reset_after_headers"},
+    {"kind": "short_body"},
+    {"kind": "cut_json"},
+    {"kind": "cut_gzip"},
+    {"kind": "timeout", "seconds": 0.1},
+    {"kind": "unauthorized"},
+    {"kind": "duplicate_rows"},
+    {"kind": "out_of_order"},
+    {"kind": "clock_skew", "seconds": 300, "every": 1},
+    {"kind": "clock_skew", "seconds": -300, "every": 1},
+]
+OWN: dict[str, list[dict[str, Any]]] = {
+    "mailchimp": [{"kind": "forbidden"}],
+    "salesforce": [
+        {"kind": "limit_exceeded"},
+        {"kind": "edge_406"},
+        {"kind": "edge_420"},
+        {"kind": "query_timeout"},
+        {"kind": "token_expired"},
+    ],
+    "shopify": [{"kind": "throttle_200"}, {"kind": "internal_error"}, {"kind": "token_expired"}],
+    "zendesk": [{"kind": "repeated_cursor", "route": "incremental"}, {"kind": "token_expired"}],
+}
+LASTING: list[dict[str, Any]] = [
+    {"kind": "missing_scope"},
+    {"kind": "gone"},
+    {"kind": "cursor_expired"},
+    {"kind": "wrong_region"},
+    {"kind": "foreign_link", "every": 1},
+]
+WHAT_TO_DO = re.compile(
+    r"run it again|check SOURCES__|set base_url|grant |correct the address|check address|"
+    r"has the vendor's API changed|Ask Zendesk"
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_hangs() -> Iterator[None]:
+    faulthandler.dump_traceback_later(300, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(scope="module", params=VENDORS)
+def vendor(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def late_simulator(
+    made_company: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SimulatorUnderTest]:
+    """Of the newest changes, nearly a third become visible two minutes late."""
+    folder = tmp_path_factory.mktemp("late") / "company"
+    with served(made_company, folder, late_share=0.3, late_seconds=120) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def account(
+    vendor: str,
+    late_simulator: SimulatorUnderTest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Account]:
+    for name, value in environment(late_simulator.company.seed, {vendor: vendor}).items():
+        monkeypatch.setenv(name, value)
+    late_simulator.clear()
+    account = Account(vendor, late_simulator, tmp_path)
+    with account.small_pages():
+        yield account
+    late_simulator.clear()
+
+
+def move(account: Account, to: Any) -> None:
+    account.simulator.server.simulator.time.move(to)
+
+
+@pytest.mark.parametrize("walk", range(WALKS))
+def test_any_mix_of_faults_ends_right_or_says_what_to_do(account: Account, walk: int) -> None:
+    """Three loads in increments, some rows late, every kind of fault that a vendor knows."""
+    if account.vendor == "segment":
+        pytest.skip("Segment is files: nothing is asked over HTTP")
+    random = np.random.default_rng([walk, list(VENDORS).index(account.vendor)])
+    busy = account.busy_moment()
+    faults = [*PASSING, *OWN.get(account.vendor, ())]
+    random.shuffle(faults)  # type: ignore[arg-type]
+    lasting = LASTING[(list(VENDORS).index(account.vendor) + walk) % len(LASTING)]
+    parts = [faults[n::3] for n in range(3)]
+    for number, moment in enumerate((busy, busy + timedelta(days=1), END)):
+        move(account, moment)
+        load_with_faults(account, parts[number], random)
+        account.assert_loaded()
+    load_with_faults(account, [lasting], random)
+    clean_load(account, reconcile_every_days=0)
+    account.assert_loaded(reconciled=True)
+
+
+def load_with_faults(
+    account: Account, faults: list[dict[str, Any]], random: np.random.Generator
+) -> None:
+    """One load with these faults at random places, and, if it failed, one without any."""
+    before = account.loads()
+    begin_anew(account)
+    for fault in faults:
+        place = {} if "every" in fault else {"nth": int(random.integers(1, 12))}
+        account.simulator.fault(vendor=account.vendor, **fault, **place)
+    try:
+        account.load()
+    except SourceError as error:
+        assert WHAT_TO_DO.search(str(error)), str(error)
+        assert account.loads() == before
+        failed = True
+    else:
+        failed = False
+    account.assert_rules(account.requests())
+    if failed:
+        clean_load(account)
+
+
+def begin_anew(account: Account) -> None:
+    """No faults, an empty journal; limits and tokens go on."""
+    account.simulator.server.simulator.faults.clear()
+    account.simulator.server.simulator.journal.clear()
+
+
+def clean_load(account: Account, **settings: Any) -> None:
+    begin_anew(account)
+    account.load(**settings)
+    account.assert_rules(account.requests())
+    # the failed load before may have used up what a minute allows
+    refused = [e for e in account.requests() if e["status"] >= 400 and e["status"] != 429]
+    assert not refused
+
+
+# ---- a process that dies -------------------------------------------------------------------------
+
+
+def test_a_load_that_was_killed_is_made_up_for_by_the_next(account: Account) -> None:
+    move(account, END)
+    random = np.random.default_rng([3, list(VENDORS).index(account.vendor)])
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.contract.accounts"])
+    simulator = account.simulator
+    arguments = (
+        account.vendor, account.settings,
+        environment(simulator.company.seed, {account.vendor: account.vendor}),
+        str(account.folder), simulator.now(), RemoteClock(simulator.server.url, simulator.ca),
+    )  # fmt: skip
+    for _ in range(KILLS):
+        begin_anew(account)
+        process = context.Process(target=load_apart, args=arguments)
+        process.start()
+        if account.vendor == "segment":  # nothing is asked
+            time.sleep(random.uniform(0.1, 1))
+        else:
+            # not the first one: who dies with a rotated refresh token has to sign in anew
+            last = int(random.integers(2, 25))
+            while simulator.server.simulator.journal.total < last and process.is_alive():
+                time.sleep(0.001)
+        process.kill()
+        process.join()
+        assert process.exitcode in (0, -9)
+    account.load()
+    account.assert_loaded(reconciled=True)
+
+
+# ---- without a server ----------------------------------------------------------------------------
+
+
+def test_the_direct_way_into_the_lake_equals_the_way_over_http(account: Account) -> None:
+    move(account, END)
+    clean_load(account)
+    direct = Account(account.vendor, account.simulator, account.folder / "direct")
+    write_lake(
+        account.simulator.company,
+        account.module,
+        account.connector,
+        direct.lake,
+        f"{COMPANY}_{account.vendor}",
+    )
+    for obj in account.connector.objects:
+        loaded, written = account.newest(obj.name), direct.newest(obj.name)
+        assert loaded.keys() == written.keys(), obj.name
+        for key, document in loaded.items():
+            assert written[key] == document, (obj.name, key)
+
+
+# ---- documents that are not as they were ---------------------------------------------------------
+
+# {vendor: (object, route of its list, fields that become: a large number, odd text, long text,
+# absent, a list)}; Salesforce and Shopify give no field that was not asked for
+NEW = ("added", "odd", "long")
+DRIFT: dict[str, tuple[str, str, tuple[str, str, str, str, str]]] = {
+    "hubspot": ("owners", "owners", (*NEW, "firstName", "userId")),
+    "mailchimp": ("members", "/members$", (*NEW, "vip", "web_id")),
+    "qualtrics": ("surveys", "/surveys$", (*NEW, "ownerId", "isActive")),
+    "salesforce": (
+        "accounts", "query", ("NumberOfEmployees", "Name", "BillingCity", "Industry", "Website"),
+    ),
+    "shopify": (
+        "products", "graphql", ("vendor", "title", "handle", "productType", "status"),
+    ),
+    "surveymonkey": ("contacts", "/contacts$", (*NEW, "phone_number", "last_name")),
+    "zendesk": ("users", "incremental/users", (*NEW, "locale", "time_zone")),
+}  # fmt: skip
+LARGE = 2**60 + 1  # no float holds it
+
+
+def test_what_is_sent_lands_as_it_is(account: Account) -> None:
+    """New, dropped and changed fields, awkward and huge texts, a page twice and in reverse."""
+    if account.vendor == "segment":
+        pytest.skip("the lines of its files are stored as they are")
+    move(account, END)
+    name, route, fields = DRIFT[account.vendor]
+    large, odd, long, dropped, changed = fields
+    for kind, options in (
+        ("new_field", {"field": large, "value": LARGE}),
+        ("odd_text", {"field": odd}),
+        ("long_text", {"field": long}),
+        ("dropped_field", {"field": dropped}),
+        ("changed_value", {"field": changed, "value": [1, {"a": None}]}),
+        ("duplicate_rows", {"rows": 3}),
+        ("out_of_order", {}),
+    ):
+        account.simulator.fault(kind, account.vendor, route=route, every=1, **options)
+    account.load(objects=[name], **({"bulk": False} if account.vendor == "shopify" else {}))
+    [obj] = [o for o in account.connector.objects if o.name == name]
+    told, found = account.told(obj), account.newest(name)
+    assert found.keys() == told.keys()
+    sent = {
+        large: LARGE, odd: ODD_TEXT, long: "x" * 1_000_000, dropped: None, changed: [1, {"a": None}],
+    }  # fmt: skip
+    for key, document in told.items():
+        assert found[key] | {dropped: found[key].get(dropped)} == document | sent
