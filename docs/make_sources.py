@@ -19,7 +19,8 @@ A source is one account of one vendor. In the configuration:
     sources:
       shop:                       # the source's name: prefix of its ids, of its credentials
         connector: shopify
-        settings: {shop: acme}    # below, per vendor; never secrets
+        settings:                 # below, per vendor; never secrets
+          base_url: https://acme.myshopify.com
         objects: [orders, customers]   # all by default
 
 Credentials come from the environment, `SOURCES__<SOURCE>__<NAME>`, or from dlt's `secrets.toml`

@@ -128,7 +128,7 @@ def audit(as_json: Json = False) -> None:
             "[green]yes[/green]" if row.computable else "[red]no[/red]",
             "\n".join(row.missing),
         )
-    console.print(table)
+    _print_table(table)
 
 
 @app.command()
@@ -179,7 +179,7 @@ def sources(context: typer.Context, as_json: Json = False) -> None:
             f"{row['requests']:,}" if row["connector"] else "",
             state if row["enabled"] else "switched off",
         )
-    console.print(table)
+    _print_table(table)
     for row in rows:
         if row["error"]:
             console.print(f"[red]failed[/red] {escape(row['error'])}")
@@ -255,6 +255,11 @@ def receive(
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
+def _print_table(table: Table) -> None:
+    """In its full width, also into a pipe: what greps it must not meet broken cells."""
+    Console(highlight=False, width=max(console.width, 120)).print(table)
+
+
 def _tell(attempt: "Attempt") -> None:
     for note in attempt.notes:
         console.print(f"[yellow]note[/yellow] {escape(note)}")
@@ -328,7 +333,7 @@ def _print_status(found: dict[str, Any]) -> None:
             f"{row['quarantined']:,}",
             state,
         )
-    console.print(table)
+    _print_table(table)
     for row in found["sources"]:
         if row["error"]:
             console.print(f"[red]failed[/red] {escape(row['error'])}")

@@ -44,22 +44,25 @@ class Thresholds:
         review: somebody should look at it.
         household: two people of one household are shown from this probability on.
         needs: level, by comparison, that a pair to be merged reaches at least.
+        namesakes: merge people alike in name and address who are reached under different mailboxes
+            or telephones.
     """
 
     merge: float
     review: float
-    household: float = 0.01
+    household: float = 1e-5
     needs: Mapping[str, str] = field(default_factory=dict)
+    namesakes: bool = False
 
 
-_ALIKE = {"first_name": "beginning", "last_name": "a part of it"}
+_ALIKE = {"first_name": "much alike", "last_name": "a part of it"}
 PRESETS = {
     "strict": None,  # identifiers alone tie records; nothing is scored
     "default": Thresholds(merge=0.95, review=0.5),
-    "loose": Thresholds(merge=0.8, review=0.2),
+    "loose": Thresholds(merge=0.8, review=0.2, namesakes=True),
     "email_exact_name_fuzzy": Thresholds(0.5, 0.2, needs={"email": "same mailbox", **_ALIKE}),
     "postcode_exact_address_name_fuzzy": Thresholds(
-        0.5, 0.2, needs={"address": "one slip", **_ALIKE}
+        0.5, 0.2, needs={"address": "one slip", **_ALIKE}, namesakes=True
     ),
 }
 
@@ -95,17 +98,16 @@ RULES = (
 PAIRS_PER_RECORD = 15  # of one rule, above which it is tightened
 LEAST_PAIRS = 200_000  # which are always allowed
 
-# Two different names that are both common are two names, not one with a slip of the pen.
-_SLIP = (
-    "length({c}_l) > 3 and damerau_levenshtein({c}_l, {c}_r) <= case when length({c}_l) > 8 then 2 else 1 end"
-    " and not ({known}_l and {known}_r)"
+# Two names that are both common are two names, not one with a slip of the pen; and Paul and Paula
+# or Christian and Christiane live together more often than one of them is mistyped.
+_NOT_TWO_NAMES = (
+    "not ({known}_l and {known}_r)"
+    " and regexp_replace({c}_l, '(ina|ine|ane|eta|ete|[aeio])$', '')"
+    " <> regexp_replace({c}_r, '(ina|ine|ane|eta|ete|[aeio])$', '')"
 )
-# Paul and Paula, Mario and Maria, Christian and Christiane live together more often than they are
-# mistyped, so names that differ by their ending are no slip.
-_ENDING = "regexp_replace({c}_l, '(in|an|et)?[aeio]*$', '') = regexp_replace({c}_r, '(in|an|et)?[aeio]*$', '')"
-_SHORT = (
-    "length({a}) between 3 and 6 and length({b}) - length({a}) >= 2"
-    " and starts_with({b}, regexp_replace({a}, '[ieo]$', '')) and not {b} ~ (regexp_replace({a}, '[aeio]+$', '') || '(in|an|et)?[aeio]*$')"
+_SLIP = (
+    "damerau_levenshtein({w}_l, {w}_r) <= case when length({w}_l) > 8 then 2 else 1 end"
+    " and least(length({w}_l), length({w}_r)) > 2 and " + _NOT_TWO_NAMES
 )
 
 
@@ -135,17 +137,19 @@ def _missing(*columns: str) -> dict[str, Any]:
 
 
 def _comparisons() -> list[dict[str, Any]]:
-    swapped = "first_key_l = last_key_r and last_key_l = first_key_r"
-    first, last = "first_key", "last_key"
-    short = " or ".join(
-        f"({_SHORT.format(a=f'{first}_{a}', b=f'{first}_{b}')})" for a, b in ("lr", "rl")
+    # one name stands crosswise exactly, the other nearly: Weber Tobias and Tobi Weber
+    swapped = " or ".join(
+        f"(first_whole_{a} = last_key_{b} and"
+        f" jaro_winkler_similarity(first_whole_{b}, last_key_{a}) > 0.75)"
+        for a, b in ("lr", "rl")
     )
     initial = " or ".join(
-        f"(length(first_written_{a}) = 1 and starts_with(first_written_{b}, first_written_{a}))" for a, b in ("lr", "rl")
+        f"(length(first_written_{a}) = 1 and starts_with(first_written_{b}, first_written_{a}))"
+        for a, b in ("lr", "rl")
     )
-    slip_first = (
-        _SLIP.format(c=first, known="first_known") + f" and not {_ENDING.format(c=first)}"
-    )
+    first, last = "first_key", "last_key"
+    two_first = {"c": first, "w": "first_written", "known": "first_known"}
+    alike = f"jaro_winkler_similarity(first_key_l, first_key_r) > 0.8 and {_NOT_TWO_NAMES.format(**two_first)}"
     levels = {
         "first_name": [
             _missing("first_key"),
@@ -154,34 +158,38 @@ def _comparisons() -> list[dict[str, Any]]:
             _level("first and last name swapped", swapped, 0.12, 0.005, frequency=first, fixed=True),
             _level("short form of the same", "list_has_any(first_forms_l, first_forms_r)", 0.06, 0.002, frequency=first),
             _level("initial", initial, 0.02, 0.01),
-            _level("one slip", slip_first, 0.02, 0.0005),
-            _level("beginning", short, 0.01, 0.001),
+            _level("one slip", _SLIP.format(**two_first), 0.02, 0.0005),
+            _level("much alike", alike, 0.01, 0.001),
             _level("different", "ELSE", 0.02, 0.98),
         ],
         "last_name": [
             _missing("last_key"),
             _level("same", 'last_written_l = last_written_r', 0.85, 0.004, frequency=last),
             _level("same in another spelling", "last_key_l = last_key_r", 0.08, 0.001, frequency=last),
+            _level("same family, other ending", "family_key_l = family_key_r", 0.005, 0.001),
             _level("first and last name swapped", swapped, 0.12, 0.004, frequency=last, fixed=True),
-            _level("one slip", _SLIP.format(c=last, known="last_known"), 0.03, 0.0005),
+            _level("one slip", _SLIP.format(c=last, w="last_written", known="last_known"), 0.03, 0.0005),
             _level("a part of it", "list_has_any(last_parts_l, last_parts_r)", 0.01, 0.002),
             _level("different", "ELSE", 0.03, 0.98),
         ],
         "email": [
             _missing("domain"),
             _level("same mailbox", "mailbox_l = mailbox_r", 0.8, 1e-4),
-            # what remains of an address when its name part is known from the name: fixed, because
-            # an address tells little of a Thomas Kuhn that his name has not told before
+            # Most addresses are made of the name, so one that is much the same tells little of a
+            # Thomas Kuhn that his name has not told before: the weights are fixed, and low.
             _level(
                 "one slip",
-                "domain_l = domain_r and ((local_digits_l = local_digits_r and length(local_letters_l) > 4 and"
-                " damerau_levenshtein(local_letters_l, local_letters_r) <= 1)"
-                " or (local_letters_l = local_letters_r and length(local_digits_l) > 1 and length(local_digits_r) > 1"
-                " and damerau_levenshtein(local_digits_l, local_digits_r) <= 1))",
-                0.02, 1e-4, fixed=True,
+                "domain_l = domain_r and length(local_letters_l) > 4 and ("
+                "(local_digits_l = local_digits_r and local_letters_l <> local_letters_r"
+                " and damerau_levenshtein(local_letters_l, local_letters_r) = 1)"
+                " or (local_letters_l = local_letters_r and length(local_digits_l) <> length(local_digits_r)"
+                " and least(length(local_digits_l), length(local_digits_r)) > 1"
+                " and damerau_levenshtein(local_digits_l, local_digits_r) = 1))",
+                0.02, 2e-4, fixed=True,
             ),
             _level(
-                "same name of mailbox elsewhere", "local_key_l = local_key_r and length(local_digits_l) > 1",
+                "same name of mailbox elsewhere",
+                "local_key_l = local_key_r and length(local_digits_l) > 1",
                 0.02, 1e-3, fixed=True,
             ),
             _level("same domain", "domain_l = domain_r", 0.05, 0.05, frequency="domain"),
@@ -541,6 +549,7 @@ def _judge(
     def at(comparison: str, label: str) -> str:
         return f"gamma_{comparison} = {place[comparison, label]}"
 
+    namesakes = "true" if limits.namesakes else "reachable_as_one"
     needs = "".join(
         f" and gamma_{c} >= {place[c, label]}" for c, label in sorted(limits.needs.items())
     )
@@ -552,7 +561,11 @@ def _judge(
                 r.record_key as right_key,
                 gamma_first_name = 0 or gamma_birth_date = 0 as contradicts,
                 {at("email", "same mailbox")} or {at("phone", "same")} as shares,
-                {at("address", "same")} and l.family_key = r.family_key as lives_with
+                {at("address", "same")} and l.family_key = r.family_key as lives_with,
+                shares or gamma_birth_date > 0 or {at("email", "one slip")} as personal,
+                gamma_phone <> 0 and gamma_email not in (
+                    {place["email", "different"]}, {place["email", "same domain"]}
+                ) as reachable_as_one
             from {scored} as scored
             inner join person as l on scored.id_l = l.id
             inner join person as r on scored.id_r = r.id
@@ -565,8 +578,9 @@ def _judge(
                     when contradicts and (shares or lives_with)
                         then case when match_probability >= {limits.household} then 'household' end
                     when match_probability >= {limits.merge} and not contradicts
-                        and (gamma_first_name > 0 or shares or gamma_birth_date > 0 or {at("email", "one slip")})
-                        {needs}
+                        -- without something personal, a name and an address may be a namesake's in
+                        -- the family: nothing else may speak against it
+                        and (personal or (gamma_first_name > 0 and gamma_last_name > 0 and {namesakes})){needs}
                         then 'merge'
                     when match_probability >= {limits.review} then 'review'
                 end as level
@@ -580,3 +594,111 @@ def _judge(
         where level is not null
         order by left_key, right_key
     """).to_arrow_table().cast(EDGES)
+
+
+def settle(edges: pa.Table, identifiers: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """What pairs say only together: which identifiers a household shares, which merges are doubtful.
+
+    A mailbox or telephone of two people of one household ties nobody. A record without anything
+    personal that could be either of two people (a name alone, or a shared mailbox without a first
+    name) is nobody's yet: its merges become reviews.
+
+    Args:
+        edges: of `score`, all of them.
+        identifiers: record_key, identifier_type, identifier_value, confidence: what ties records
+            without a score.
+
+    Returns:
+        The edges with some merges turned into reviews, and the shared identifiers
+        (identifier_type, identifier_value), which are not to be used.
+    """
+    from dbt_project.enrichment.clusters import cluster_records
+
+    with duckdb.connect() as connection:
+        _quiet(connection)
+        connection.register("given_edges", edges)
+        connection.register("identifiers", identifiers)
+        connection.execute("""
+            create temp table edge as
+            select
+                *,
+                list_transform(evidence, lambda x: x.comparison || ': ' || x.level) as said,
+                list_has_any(said, [
+                    'email: same mailbox', 'email: one slip', 'phone: same', 'birth_date: same'
+                ]) as personal,
+                list_has_any(said, ['birth_date: same'])
+                or len(list_filter(said, lambda x: x like 'first_name: %')) > 0 as named
+            from given_edges;
+
+            create temp table common as
+            select
+                edge.left_key, edge.right_key, edge.level, edge.named,
+                l.identifier_type, l.identifier_value
+            from edge
+            inner join identifiers as l on edge.left_key = l.record_key
+            inner join identifiers as r
+                on
+                    edge.right_key = r.record_key
+                    and l.identifier_type = r.identifier_type
+                    and l.identifier_value = r.identifier_value;
+
+            create temp table shared as
+            select distinct identifier_type, identifier_value
+            from common where level = 'household'
+            order by all;
+
+            -- tied by nothing but what a household shares, and one of the two has no first name
+            create temp table nameless as
+            select distinct left_key, right_key
+            from common semi join shared using (identifier_type, identifier_value)
+            where level = 'merge' and not named
+        """)
+        ties = connection.execute("""
+            select record_key, identifier_type, identifier_value, confidence
+            from identifiers anti join shared using (identifier_type, identifier_value)
+            union all
+            select unnest([left_key, right_key]), 'pair', left_key || chr(31) || right_key, 0
+            from edge anti join nameless using (left_key, right_key)
+            where level = 'merge' and personal
+            union all
+            select unnest([left_key, right_key]), 'alone', unnest([left_key, right_key]), 0
+            from edge
+        """).to_arrow_table()
+        connection.register("person_of", cluster_records(ties, max_cluster_size=max(1, ties.num_rows)))
+        settled = connection.execute("""
+            with weak as (
+                select edge.left_key, edge.right_key, l.cluster_key as left_person, r.cluster_key as right_person
+                from edge
+                inner join person_of as l on edge.left_key = l.record_key
+                inner join person_of as r on edge.right_key = r.record_key
+                where edge.level = 'merge' and not edge.personal and left_person <> right_person
+            ),
+
+            claims as (
+                select left_person as person, right_person as other from weak
+                union
+                select right_person, left_person from weak
+            ),
+
+            doubtful as (
+                select person from claims group by person having count(*) > 1
+            )
+
+            select
+                edge.* exclude (said, personal, named) replace (
+                    case
+                        when edge.level = 'merge' and (
+                            nameless.left_key is not null
+                            or weak.left_person in (from doubtful)
+                            or weak.right_person in (from doubtful)
+                        ) then 'review'
+                        else edge.level
+                    end as level
+                )
+            from edge
+            left join nameless
+                on edge.left_key = nameless.left_key and edge.right_key = nameless.right_key
+            left join weak on edge.left_key = weak.left_key and edge.right_key = weak.right_key
+            order by edge.left_key, edge.right_key
+        """).to_arrow_table()
+        return settled.cast(EDGES), connection.table("shared").to_arrow_table()

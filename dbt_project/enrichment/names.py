@@ -38,6 +38,10 @@ _STREET_WORDS = {
     "square": "sq", "rua": "r", "travessa": "tv", "largo": "lg", "praca": "pc", "platz": "pl",
     "ulitsa": "ul", "prospekt": "pr",
 }  # fmt: skip
+_NO_NAMES = (
+    "test tester testing dummy demo example unknown unbekannt none null na nn xxx xx asdf qa guest "
+    "gast customer kunde cliente anonymous anonym anonimo user admin"
+)
 ROLES = (
     "info office contact kontakt contato sales vertrieb support service admin administrator hello "
     "hallo mail post team billing invoice rechnung buchhaltung accounting einkauf purchasing "
@@ -87,6 +91,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         begin = "" if word in ("strasse", "platz") else r"\b"
         street = f"regexp_replace({street}, '{begin}{word}\\b', '{short}', 'g')"
     legal = "|".join(_LEGAL_FORMS.split())
+    no_names = ", ".join(f"'{name}'" for name in _NO_NAMES.split())
     roles = ", ".join(f"'{role}'" for role in ROLES.split())
     connection.execute(rf"""
     create or replace temp table split_names as
@@ -109,14 +114,15 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     -- each name is worked on once, however many records carry it
     create or replace temp table first_names as
     select
-        names.first_name, names.first_written, names.first_key,
+        names.first_name, names.first_written, names.first_key, names.first_whole,
         coalesce(nicknames.forms, [names.first_key]) as first_forms,
         nicknames.key is not null as first_listed
     from (
-        select first_name, folded as first_written, spelling(split_part(folded, ' ', 1)) as first_key
+        select first_name, folded as first_written, spelling(split_part(folded, ' ', 1)) as first_key, spelling(folded) as first_whole
         from (
             select first_name, folded(regexp_replace(trim(first_name), '{_TITLES}', '', 'i')) as folded
             from (select distinct first_name from split_names where first_name is not null)
+            where folded not in ({no_names})
         )
     ) as names
     left join nicknames on names.first_key = nicknames.key;
@@ -134,6 +140,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     from (
         select last_name, folded(last_name) as folded
         from (select distinct last_name from split_names where last_name is not null)
+        where folded not in ({no_names})
     );
 
     create or replace temp table streets as
@@ -170,7 +177,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         select
             email,
             case when domain = 'googlemail.com' then 'gmail.com' else domain end as domain,
-            case when regexp_replace(local_part, '[^a-z]', '', 'g') in ({roles}) then null else local_part end as local_part
+            case when regexp_replace(local_part, '[^a-z]', '', 'g') in ({roles}) then null when domain in ('gmail.com', 'googlemail.com') then replace(local_part, '.', '') else local_part end as local_part
         from (
             select
                 email,
@@ -184,13 +191,12 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     create or replace temp table {result} as
     select
         records.record_key, records.source,
-        first_names.first_written, first_names.first_key, first_names.first_forms,
+        first_names.first_written, first_names.first_key, first_names.first_whole, first_names.first_forms,
         first_names.first_listed,
         last_names.last_written, last_names.last_key, last_names.last_parts, last_names.family_key,
-        case when first_names.first_key is not null and last_names.last_key is not null
-            then least(first_names.first_key, last_names.last_key) || ' ' || greatest(first_names.first_key, last_names.last_key)
-        end as name_key,
-        mailboxes.local_key || '@' || mailboxes.domain as mailbox,
+        least(first_names.first_whole, last_names.last_key)
+            || ' ' || (greatest(first_names.first_whole, last_names.last_key)) as name_key,
+        mailboxes.local_part || '@' || mailboxes.domain as mailbox,
         mailboxes.local_key, mailboxes.local_letters, mailboxes.local_digits, mailboxes.domain,
         case when length(digits) >= 7 then right(digits, 8) end as phone_tail,
         strftime(records.birth_date, '%Y%m%d') as born,

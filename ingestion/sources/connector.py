@@ -102,9 +102,13 @@ class ConnectorSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    base_url: str | None = None
-    ca_bundle: str | None = None  # certificates of one's own authority
-    reconcile_every_days: float = Field(default=7, ge=0)
+    base_url: str | None = Field(default=None, description="Address of the account's API.")
+    ca_bundle: str | None = Field(
+        default=None, description="File with the certificates of one's own authority."
+    )
+    reconcile_every_days: float = Field(
+        default=7, ge=0, description="How often ids are compared where deletes leave no trace."
+    )
 
 
 class Connector(ABC):
@@ -590,7 +594,7 @@ def _changed(table: pa.Table, known: Mapping[str, int]) -> pa.Table:
     hashes = duckdb.sql('select hash(document) as value from "table"').to_arrow_table()["value"]
     keys = table["_key"].to_pylist()
     differs = [known.get(k) != v for k, v in zip(keys, hashes.to_pylist(), strict=True)]
-    return table.filter(pa.array(differs))
+    return table.filter(pa.array(differs, pa.bool_()))
 
 
 def _encode(records: Sequence[Mapping[str, Any]]) -> pa.Array:

@@ -104,12 +104,18 @@ class HubSpotSettings(ConnectorSettings):
     version: str = Field(
         default="2026-09", pattern=r"^(v3|20\d\d-\d\d)$", description="Of the paths."
     )
-    page_size: int = Field(default=100, ge=1, le=100)
-    page_size_with_history: int = Field(default=50, ge=1, le=50)
-    search_page_size: int = Field(default=200, ge=1, le=200)
-    association_batch: int = Field(default=1000, ge=1, le=1000)
-    calls_per_10_seconds: int = Field(default=100, ge=1)
-    searches_per_second: int = Field(default=4, ge=1)
+    page_size: int = Field(default=100, ge=1, le=100, description="Records of a list's page.")
+    page_size_with_history: int = Field(
+        default=50, ge=1, le=50, description="The same, where the history of a property is read."
+    )
+    search_page_size: int = Field(
+        default=200, ge=1, le=200, description="Records of a search's page."
+    )
+    association_batch: int = Field(
+        default=1000, ge=1, le=1000, description="Records whose associations are read at once."
+    )
+    calls_per_10_seconds: int = Field(default=100, ge=1, description="Of the subscription.")
+    searches_per_second: int = Field(default=4, ge=1, description="Of the account.")
     url_characters: int = Field(
         default=8000, ge=200, description="Longer lists of properties are asked for by POST."
     )

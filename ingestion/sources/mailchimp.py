@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ingestion.errors import SettingError
+from ingestion.errors import SettingError, SourceError
 from ingestion.sources.api import ApiError, ApiSession, Basic, StaticHeader, Verdict
 from ingestion.sources.connector import (
     Connector,
@@ -25,6 +25,7 @@ from ingestion.sources.connector import (
 
 _GONE = "vanish; found by comparing ids"
 _NO_MERGES = "none"
+_READINGS = 3  # of a list that changes while it is read
 
 OBJECTS = (
     SourceObject("lists", ("id",), deletes=_GONE, merges=_NO_MERGES, snapshot=True),
@@ -60,7 +61,7 @@ _OF_REPORT = {
 class MailchimpSettings(ConnectorSettings):
     """`base_url` is read off the API key (`...-us21`) where it is not given."""
 
-    page_size: int = Field(default=1000, ge=1, le=1000)
+    page_size: int = Field(default=1000, ge=1, le=1000, description="Records of a page.")
     activity_days: float = Field(
         default=30, gt=0, description="A mailing is read again until it is so old."
     )

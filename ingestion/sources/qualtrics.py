@@ -81,9 +81,14 @@ State = dict[str, Any]
 class QualtricsSettings(ConnectorSettings):
     """`data_center` is that of the account settings, or of the address: fra1, iad1."""
 
-    data_center: str | None = None
+    data_center: str | None = Field(
+        default=None, description="Of the account settings, or of the address: fra1, iad1."
+    )
     directory: str | None = Field(default=None, description="POOL_...; by default the first one.")
-    scope: str = " ".join(dict.fromkeys(obj.scope for obj in OBJECTS))
+    scope: str = Field(
+        default=" ".join(dict.fromkeys(obj.scope for obj in OBJECTS)),
+        description="What an OAuth client asks for.",
+    )
     export_format: Literal["json", "ndjson"] = Field(
         default="json", description="ndjson is read line by line: for surveys of gigabytes."
     )
@@ -93,8 +98,8 @@ class QualtricsSettings(ConnectorSettings):
     history_days: float = Field(
         default=30, gt=0, description="The history of a distribution is read until it is so old."
     )
-    poll_seconds: float = Field(default=2, gt=0)
-    export_hours: float = Field(default=1, gt=0)
+    poll_seconds: float = Field(default=2, gt=0, description="Between looks at an export.")
+    export_hours: float = Field(default=1, gt=0, description="How long an export may take.")
 
 
 class _ExportError(SourceError):

@@ -80,12 +80,14 @@ class SalesforceSettings(ConnectorSettings):
     """What differs from org to org."""
 
     base_url: str = Field(description="My Domain: https://acme.my.salesforce.com")
-    version: str = Field("68.0", pattern=r"^\d+\.0$")  # of the API
-    page_size: int = Field(2000, ge=200, le=2000)  # rows of a REST page
-    bulk_from: int = Field(20_000, ge=0)  # a result of more rows goes through a Bulk job
-    bulk_page_size: int = Field(50_000, ge=1)  # rows of one part of a job's result
-    job_wait_seconds: float = Field(4 * 3600, gt=0)
-    lookback_seconds: float = Field(600, ge=0)  # how late a record may be committed
+    version: str = Field("68.0", pattern=r"^\d+\.0$", description="Of the API.")
+    page_size: int = Field(2000, ge=200, le=2000, description="Rows of a REST page.")
+    bulk_from: int = Field(
+        20_000, ge=0, description="A result of more rows goes through a Bulk job."
+    )
+    bulk_page_size: int = Field(50_000, ge=1, description="Rows of one part of a job's result.")
+    job_wait_seconds: float = Field(4 * 3600, gt=0, description="How long a job may take.")
+    lookback_seconds: float = Field(600, ge=0, description="How late a record may be committed.")
 
 
 class Salesforce(Connector):

@@ -60,15 +60,21 @@ SCOPES = ("read_customers", "read_orders", "read_products", "read_inventory")
 class ShopifySettings(ConnectorSettings):
     """What may differ from shop to shop. `base_url` is https://<shop>.myshopify.com."""
 
-    base_url: str
-    version: str = Field("2026-10", pattern=r"\d{4}-(01|04|07|10)|unstable")
-    page_size: int = Field(250, ge=1, le=250)
-    nested_page_size: int = Field(3, ge=1, le=250)  # lines fetched with each order; the rest after
-    max_query_cost: int = Field(1000, ge=50)  # points that Shopify lets one query ask for
-    bulk: bool = True
-    bulk_after_days: float = Field(7, ge=0)  # a longer time than this is loaded in bulk
-    bulk_poll_seconds: float = Field(5, gt=0)
-    bulk_wait_hours: float = Field(12, gt=0)
+    base_url: str = Field(description="https://<shop>.myshopify.com")
+    version: str = Field(
+        "2026-10", pattern=r"\d{4}-(01|04|07|10)|unstable", description="Of the Admin API."
+    )
+    page_size: int = Field(250, ge=1, le=250, description="Records of a page, at most.")
+    nested_page_size: int = Field(
+        3, ge=1, le=250, description="Lines fetched with each order; the rest after."
+    )
+    max_query_cost: int = Field(
+        1000, ge=50, description="Points that Shopify lets one query ask for."
+    )
+    bulk: bool = Field(True, description="Whether long spans are loaded by bulk operations.")
+    bulk_after_days: float = Field(7, ge=0, description="What is a long span.")
+    bulk_poll_seconds: float = Field(5, gt=0, description="Between looks at a bulk operation.")
+    bulk_wait_hours: float = Field(12, gt=0, description="How long one may take.")
 
 
 class TooLarge(SourceError):

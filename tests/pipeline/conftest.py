@@ -85,13 +85,19 @@ def settings_of(home: Home) -> Settings:
     return Settings(home.path, home.config, str(home.path / "lake"), keep_versions=5)
 
 
-def dbt(home: Home, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def dbt(
+    home: Home, *arguments: str, check: bool = True, warehouse: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     put_venv_on_path()
     settings = settings_of(home)
     settings.state.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         ["dbt", "--quiet", *arguments, *dbt_folders(settings)],
-        env={**home.env, "CXM_PLAN": str(settings.plan), "CXM_WAREHOUSE": str(settings.warehouse)},
+        env={
+            **home.env,
+            "CXM_PLAN": str(settings.plan),
+            "CXM_WAREHOUSE": str(warehouse or settings.warehouse),
+        },
         cwd=DBT_PROJECT_DIR,
         capture_output=True,
         text=True,

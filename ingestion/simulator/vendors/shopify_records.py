@@ -71,24 +71,27 @@ record as (  -- the newest version of every customer
     qualify row_number() over (partition by record_id order by version desc) = 1
 ),
 chain as (  -- a merge moves the orders to the customer that is kept, and that one may be merged too
-    select record_id, record_id as kept_id, cast(null as timestamptz) as moved_at, 0 as steps
+    select record_id, merged_into as kept_id, changed_at as moved_at, 1 as steps
     from record
+    where state = 'merged'
     union all
-    select chain.record_id, record.merged_into,
-        greatest(coalesce(chain.moved_at, record.changed_at), record.changed_at), steps + 1
+    select chain.record_id, record.merged_into, greatest(chain.moved_at, record.changed_at),
+        steps + 1
     from chain inner join record on chain.kept_id = record.record_id
     where record.state = 'merged' and chain.steps < 20
 ),
+moved as (
+    select * from chain
+    qualify row_number() over (partition by record_id order by steps desc) = 1
+),
 kept as (
-    select chain.record_id, chain.moved_at, chain.kept_id,
+    select own.record_id, moved.moved_at, coalesce(moved.kept_id, own.record_id) as kept_id,
         case when record.state = 'live' then record.external_id end as external_id,
         case when record.state <> 'live' then record.changed_at end as gone_at,
         record.state = 'erased' as is_erased
-    from (
-        select * from chain
-        qualify row_number() over (partition by record_id order by steps desc) = 1
-    ) as chain
-    left join record on chain.kept_id = record.record_id
+    from record as own
+    left join moved on own.record_id = moved.record_id
+    left join record on coalesce(moved.kept_id, own.record_id) = record.record_id
 )"""
 
 _RATES = """

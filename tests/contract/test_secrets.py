@@ -1,0 +1,130 @@
+"""No secret of a vendor is written anywhere, be it right or refused."""
+
+import base64
+import gzip
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from ingestion.simulator.company import Company
+from ingestion.simulator.credentials import credentials
+from ingestion.simulator.server import RunningServer, serving
+from ingestion.simulator.server.tokens import TOKEN
+from ingestion.simulator.vendors.segment import push
+from ingestion.sources.registry import VENDORS
+from ingestion.sources.secrets import secret_variable
+from tests.support import Home
+
+NO_SECRETS = {"client_id", "email"}
+TOKEN_BYTES = TOKEN.pattern.encode()
+
+
+@pytest.fixture
+def server(made_company: Path, tmp_path: Path) -> Iterator[RunningServer]:
+    """Its time flies, since the connectors wait in ours."""
+    shutil.copytree(made_company, tmp_path / "company")
+    with serving(Company.open(tmp_path / "company"), ticking=True, speed=60) as running:
+        yield running
+
+
+def home(server: RunningServer, folder: Path, secrets: dict[str, dict[str, str]]) -> Home:
+    """An installation with every vendor as a source of that name, by its real address."""
+    settings: dict[str, dict[str, object]] = {
+        vendor: {"base_url": f"{server.url}/{vendor}", "ca_bundle": str(server.authority)}
+        for vendor in VENDORS
+    }
+    push(server.simulator.company, folder / "pushed")
+    settings["segment"] = {"folder": str(folder / "pushed")}
+    settings["shopify"] |= {"bulk": False}  # polls for seconds
+    mapping = {
+        "version": 1, "company": "nordlicht", "title": "Nordlicht", "timezone": "Europe/Berlin",
+        "reporting_timezone": "Europe/Berlin", "reporting_currency": "EUR",
+        "sources": {
+            vendor: {"connector": vendor, "settings": settings[vendor]}
+            | ({"currency": "EUR"} if vendor == "shopify" else {})
+            for vendor in VENDORS
+        },
+    }  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    (folder / "cxm.yml").write_text(yaml.safe_dump(mapping))
+    variables = {
+        secret_variable(vendor, name): value
+        for vendor in VENDORS
+        for name, value in secrets[vendor].items()
+    }
+    return Home(folder / "home", folder / "cxm.yml", tuple(variables.items()))
+
+
+def written(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file below a folder, as readable as can be."""
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content += gzip.decompress(content)
+        if path.suffix == ".parquet":
+            content += repr(pq.read_table(path).to_pylist()).encode()
+        yield str(path.relative_to(folder)), content
+
+
+def assert_nowhere(secrets: dict[str, dict[str, str]], places: dict[str, bytes]) -> None:
+    """Neither a secret, nor a form it travels in, nor a token that was got for it."""
+    for vendor, of in secrets.items():
+        pair = ":".join(of.get(name, "") for name in ("client_id", "client_secret"))
+        forms = {pair: base64.b64encode(pair.encode()).decode()}
+        for name, value in of.items():
+            if name not in NO_SECRETS:
+                forms |= {f"{name} {n}": form for n, form in enumerate((value, quote(value)))}
+                for user in ("", "anystring", "cxm", "key"):
+                    forms[f"{name} of {user}"] = base64.b64encode(
+                        f"{user}:{value}".encode()
+                    ).decode()
+        for place, content in places.items():
+            for what, form in forms.items():
+                assert form.encode() not in content, f"{vendor}: {what} is in {place}"
+
+
+@pytest.mark.parametrize("is_right", [True, False], ids=["right", "wrong"])
+def test_no_secret_is_written_anywhere(
+    server: RunningServer, tmp_path: Path, is_right: bool
+) -> None:
+    import re
+
+    seed = server.simulator.company.seed
+    secrets = {vendor: credentials(seed, vendor) for vendor in VENDORS}
+    if not is_right:
+        secrets = {
+            vendor: {name: f"canary/{vendor}+{name}-0123456789" for name in of}
+            for vendor, of in secrets.items()
+        }
+    installed = home(server, tmp_path / "installed", secrets)
+    checked = installed.cxm("sources", "check", check=False)
+    ran = installed.cxm("run", check=False)
+    assert (checked.returncode == 0) == is_right, checked.stdout + checked.stderr
+    places = dict(written(installed.path)) | {
+        name: text.encode()
+        for name, text in (
+            ("output of the check", checked.stdout + checked.stderr),
+            ("output of the run", ran.stdout + ran.stderr),
+        )
+    }
+    journal = server.simulator.journal.entries()
+    places["journal"] = orjson.dumps(journal)
+    assert {entry["vendor"] for entry in journal} == set(VENDORS) - {"segment"}
+    for place in [place for place in places if "/tokens/" in place]:
+        path = installed.path / place
+        assert place.endswith(".lock") or stat.S_IMODE(path.stat().st_mode) == 0o600
+        del places[place]
+    assert_nowhere(secrets, places)
+    for place, content in places.items():
+        assert not re.search(TOKEN_BYTES, content), f"a token is in {place}"
+    loaded = {place.split("/")[1] for place in places if place.startswith("lake/")}
+    assert (len(loaded) >= len(VENDORS)) == is_right
