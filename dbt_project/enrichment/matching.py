@@ -58,7 +58,7 @@ class Thresholds:
 _ALIKE = {"first_name": "much alike", "last_name": "a part of it"}
 PRESETS = {
     "strict": None,  # identifiers alone tie records; nothing is scored
-    "default": Thresholds(merge=0.95, review=0.5),
+    "default": Thresholds(merge=0.97, review=0.5),
     "loose": Thresholds(merge=0.8, review=0.2, namesakes=True),
     "email_exact_name_fuzzy": Thresholds(0.5, 0.2, needs={"email": "same mailbox", **_ALIKE}),
     "postcode_exact_address_name_fuzzy": Thresholds(
@@ -82,6 +82,7 @@ class Rule:
 
 RULES = (
     Rule("mailbox", ("mailbox",)),
+    Rule("group mailbox", ("group_mailbox",), (("last_key",),)),
     Rule("phone", ("phone_tail",)),
     Rule("name", ("name_key",), (("city_key",), ("domain",), ("postal_key",))),
     Rule("address", ("address_key",), (("last_key",),)),
@@ -100,14 +101,11 @@ LEAST_PAIRS = 200_000  # which are always allowed
 
 # Two names that are both common are two names, not one with a slip of the pen; and Paul and Paula
 # or Christian and Christiane live together more often than one of them is mistyped.
-_NOT_TWO_NAMES = (
-    "not ({known}_l and {known}_r)"
-    " and regexp_replace({c}_l, '(ina|ine|ane|eta|ete|[aeio])$', '')"
-    " <> regexp_replace({c}_r, '(ina|ine|ane|eta|ete|[aeio])$', '')"
-)
+_NOT_TWO_NAMES = "not ({0}_known_l and {0}_known_r) and {0}_stem_l <> {0}_stem_r"
 _SLIP = (
-    "damerau_levenshtein({w}_l, {w}_r) <= case when length({w}_l) > 8 then 2 else 1 end"
-    " and least(length({w}_l), length({w}_r)) > 2 and " + _NOT_TWO_NAMES
+    "damerau_levenshtein({0}_written_l, {0}_written_r)"
+    " <= case when length({0}_written_l) > 8 then 2 else 1 end"
+    " and least(length({0}_written_l), length({0}_written_r)) > 2 and " + _NOT_TWO_NAMES
 )
 
 
@@ -131,8 +129,8 @@ def _level(
     return level
 
 
-def _missing(*columns: str) -> dict[str, Any]:
-    condition = " or ".join(f"{c}_l is null or {c}_r is null" for c in columns)
+def _missing(column: str, or_else: str = "false") -> dict[str, Any]:
+    condition = f"{column}_l is null or {column}_r is null or ({or_else})"
     return {"sql_condition": condition, "label_for_charts": "not known", "is_null_level": True}
 
 
@@ -148,8 +146,7 @@ def _comparisons() -> list[dict[str, Any]]:
         for a, b in ("lr", "rl")
     )
     first, last = "first_key", "last_key"
-    two_first = {"c": first, "w": "first_written", "known": "first_known"}
-    alike = f"jaro_winkler_similarity(first_key_l, first_key_r) > 0.8 and {_NOT_TWO_NAMES.format(**two_first)}"
+    alike = "jaro_winkler_similarity(first_key_l, first_key_r) > 0.8 and " + _NOT_TWO_NAMES
     levels = {
         "first_name": [
             _missing("first_key"),
@@ -158,8 +155,8 @@ def _comparisons() -> list[dict[str, Any]]:
             _level("first and last name swapped", swapped, 0.12, 0.005, frequency=first, fixed=True),
             _level("short form of the same", "list_has_any(first_forms_l, first_forms_r)", 0.06, 0.002, frequency=first),
             _level("initial", initial, 0.02, 0.01),
-            _level("one slip", _SLIP.format(**two_first), 0.02, 0.0005),
-            _level("much alike", alike, 0.01, 0.001),
+            _level("one slip", _SLIP.format("first"), 0.02, 0.0005),
+            _level("much alike", alike.format("first"), 0.01, 0.001),
             _level("different", "ELSE", 0.02, 0.98),
         ],
         "last_name": [
@@ -168,12 +165,13 @@ def _comparisons() -> list[dict[str, Any]]:
             _level("same in another spelling", "last_key_l = last_key_r", 0.08, 0.001, frequency=last),
             _level("same family, other ending", "family_key_l = family_key_r", 0.005, 0.001),
             _level("first and last name swapped", swapped, 0.12, 0.004, frequency=last, fixed=True),
-            _level("one slip", _SLIP.format(c=last, w="last_written", known="last_known"), 0.03, 0.0005),
+            _level("one slip", _SLIP.format("last"), 0.03, 0.0005),
             _level("a part of it", "list_has_any(last_parts_l, last_parts_r)", 0.01, 0.002),
             _level("different", "ELSE", 0.03, 0.98),
         ],
         "email": [
-            _missing("domain"),
+            # a mailbox of many says nothing against another one, but for its domain
+            _missing("domain", or_else="(mailbox_l is null or mailbox_r is null) and domain_l <> domain_r"),
             _level("same mailbox", "mailbox_l = mailbox_r", 0.8, 1e-4),
             # Most addresses are made of the name, so one that is much the same tells little of a
             # Thomas Kuhn that his name has not told before: the weights are fixed, and low.
@@ -191,6 +189,12 @@ def _comparisons() -> list[dict[str, Any]]:
                 "same name of mailbox elsewhere",
                 "local_key_l = local_key_r and length(local_digits_l) > 1",
                 0.02, 1e-3, fixed=True,
+            ),
+            _level("same group mailbox", "group_mailbox_l = group_mailbox_r", 0.02, 1e-4),
+            _level(
+                "same domain, group mailbox",
+                "domain_l = domain_r and (mailbox_l is null or mailbox_r is null)",
+                0.02, 0.001, frequency="domain",
             ),
             _level("same domain", "domain_l = domain_r", 0.05, 0.05, frequency="domain"),
             _level("different", "ELSE", 0.1, 0.9),
@@ -238,7 +242,8 @@ def _comparisons() -> list[dict[str, Any]]:
 FREQUENCIES = ("first_key", "last_key", "domain", "city_key", "company_key")
 
 # What EM learns from: pairs alike in one thing teach the weights of all others.
-_TRAINING = (("mailbox",), ("name_key",), ("phone_tail",))
+_TRAINING = ("mailbox", "name_key", "phone_tail")
+_ENOUGH = 100  # pairs; from fewer nothing is learned
 _CERTAIN = (  # hardly ever wrong, for the odds that two records at random are one person
     "l.mailbox = r.mailbox and l.first_key = r.first_key",
     "l.mailbox = r.mailbox and l.last_key = r.last_key and (l.first_key is null or r.first_key is null)",
@@ -290,8 +295,6 @@ def train(comparable: pa.Table, seed: int = 0, *, pairs_per_record: int = PAIRS_
         The model, made of what JSON has: `settings` as Splink writes them, `frequencies` of
         values, `blocking` with the pairs that each rule made and whether it is used.
     """
-    from splink.internals.exceptions import EMTrainingException
-
     with duckdb.connect() as connection:
         _quiet(connection)
         rows = _number(connection, comparable)
@@ -310,15 +313,14 @@ def train(comparable: pa.Table, seed: int = 0, *, pairs_per_record: int = PAIRS_
         }  # fmt: skip
         if rows > 1:
             linker = _linker(connection, model, settings)
-            linker.training.estimate_u_using_random_sampling(max_pairs=5e6, seed=seed)
-            for columns in _TRAINING:
-                rule = " and ".join(f"l.{c} = r.{c}" for c in columns)
-                try:
+            linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=seed)
+            for column in _TRAINING:
+                if _pairs(connection, (column,)) >= _ENOUGH:
                     linker.training.estimate_parameters_using_expectation_maximisation(
-                        rule, estimate_without_term_frequencies=True, max_pairs=2e6
+                        f"l.{column} = r.{column}",
+                        estimate_without_term_frequencies=True,
+                        max_pairs=2e6,
                     )
-                except EMTrainingException:  # no two records alike: what is assumed stands
-                    continue
             settings = linker.misc.save_model_to_json(None)
         model["settings"] = _settled(settings)
     return model
@@ -403,6 +405,8 @@ def _number(
             *, row_number() over (order by record_key) as id, {is_new} as is_new,
             coalesce(address_key, postal_key, city_key) as place,
             left(first_key, 1) as initial, left(local_letters, 4) as local_start,
+            regexp_replace(first_key, '(ina|ine|ane|eta|ete|[aeio])$', '') as first_stem,
+            regexp_replace(last_key, '[aeio]$', '') as last_stem,
             case when length(local_digits) > 1 then local_digits end as long_digits
         from given
     """)
@@ -424,16 +428,21 @@ def _choose(connection: duckdb.DuckDBPyConnection, budget: int) -> list[dict[str
     chosen = []
     for rule in RULES:
         for columns in (rule.columns, *(rule.columns + more for more in rule.tighter)):
-            present = " and ".join(f"{c} is not null" for c in columns)
-            pairs = int(_one(connection, f"""
-                select coalesce(sum(n * (n - 1) // 2), 0)
-                from (select count(*) as n from person where {present} group by {', '.join(columns)})
-            """)[0])  # fmt: skip
+            pairs = _pairs(connection, columns)
             used = pairs <= budget
             chosen.append({"rule": rule.name, "columns": list(columns), "pairs": pairs, "used": used})
             if used:
                 break
     return chosen
+
+
+def _pairs(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> int:
+    """How many pairs of records are equal in all of the columns."""
+    present = " and ".join(f"{c} is not null" for c in columns)
+    return int(_one(connection, f"""
+        select coalesce(sum(n * (n - 1) // 2), 0)
+        from (select count(*) as n from person where {present} group by {", ".join(columns)})
+    """)[0])  # fmt: skip
 
 
 def _block(
@@ -560,9 +569,11 @@ def _judge(
                 l.record_key as left_key,
                 r.record_key as right_key,
                 gamma_first_name = 0 or gamma_birth_date = 0 as contradicts,
-                {at("email", "same mailbox")} or {at("phone", "same")} as shares,
+                {at("email", "same mailbox")} or {at("phone", "same")}
+                or ({at("email", "same group mailbox")} and l.is_family_mailbox) as shares,
                 {at("address", "same")} and l.family_key = r.family_key as lives_with,
-                shares or gamma_birth_date > 0 or {at("email", "one slip")} as personal,
+                {at("email", "same mailbox")} or {at("email", "one slip")} or gamma_birth_date > 0
+                or ({at("phone", "same")} and gamma_first_name > 0) as personal,
                 gamma_phone <> 0 and gamma_email not in (
                     {place["email", "different"]}, {place["email", "same domain"]}
                 ) as reachable_as_one
@@ -623,11 +634,11 @@ def settle(edges: pa.Table, identifiers: pa.Table) -> tuple[pa.Table, pa.Table]:
             select
                 *,
                 list_transform(evidence, lambda x: x.comparison || ': ' || x.level) as said,
+                len(list_filter(said, lambda x: x like 'first_name: %')) > 0 as named,
                 list_has_any(said, [
-                    'email: same mailbox', 'email: one slip', 'phone: same', 'birth_date: same'
-                ]) as personal,
-                list_has_any(said, ['birth_date: same'])
-                or len(list_filter(said, lambda x: x like 'first_name: %')) > 0 as named
+                    'email: same mailbox', 'email: one slip', 'birth_date: same',
+                    'birth_date: one slip', case when named then 'phone: same' end
+                ]) as personal
             from given_edges;
 
             create temp table common as

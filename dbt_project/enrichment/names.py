@@ -42,7 +42,9 @@ _NO_NAMES = (
     "test tester testing dummy demo example unknown unbekannt none null na nn xxx xx asdf qa guest "
     "gast customer kunde cliente anonymous anonym anonimo user admin"
 )
-ROLES = (
+# mailboxes that several people read
+_FAMILY = "^(family|familie|familia|fam|semya|household|haushalt)[._-]|[._-](family|familie|familia)$"
+_ROLES = (
     "info office contact kontakt contato sales vertrieb support service admin administrator hello "
     "hallo mail post team billing invoice rechnung buchhaltung accounting einkauf purchasing "
     "marketing hr jobs webmaster postmaster noreply donotreply none null unknown anonymous "
@@ -92,7 +94,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         street = f"regexp_replace({street}, '{begin}{word}\\b', '{short}', 'g')"
     legal = "|".join(_LEGAL_FORMS.split())
     no_names = ", ".join(f"'{name}'" for name in _NO_NAMES.split())
-    roles = ", ".join(f"'{role}'" for role in ROLES.split())
+    roles = ", ".join(f"'{role}'" for role in _ROLES.split())
     connection.execute(rf"""
     create or replace temp table split_names as
     select
@@ -169,15 +171,25 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
 
     create or replace temp table mailboxes as
     select
-        email, domain, local_part,
-        nullif(regexp_replace(local_part, '[^a-z0-9]', '', 'g'), '') as local_key,
-        nullif(regexp_replace(local_part, '[^a-z]', '', 'g'), '') as local_letters,
-        regexp_replace(local_part, '\D', '', 'g') as local_digits
+        email, domain, is_family_mailbox,
+        case when not is_group then local_part || '@' || domain end as mailbox,
+        case when is_group then local_part || '@' || domain end as group_mailbox,
+        case when not is_group then nullif(regexp_replace(local_part, '[^a-z0-9]', '', 'g'), '') end
+            as local_key,
+        case when not is_group then nullif(regexp_replace(local_part, '[^a-z]', '', 'g'), '') end
+            as local_letters,
+        case when not is_group then regexp_replace(local_part, '\D', '', 'g') end as local_digits
     from (
         select
             email,
             case when domain = 'googlemail.com' then 'gmail.com' else domain end as domain,
-            case when regexp_replace(local_part, '[^a-z]', '', 'g') in ({roles}) then null when domain in ('gmail.com', 'googlemail.com') then replace(local_part, '.', '') else local_part end as local_part
+            case
+                when domain in ('gmail.com', 'googlemail.com') then replace(local_part, '.', '')
+                else local_part
+            end as local_part,
+            regexp_matches(local_part, '{_FAMILY}') as is_family_mailbox,
+            is_family_mailbox or regexp_replace(local_part, '[^a-z]', '', 'g') in ({roles})
+                as is_group
         from (
             select
                 email,
@@ -196,8 +208,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         last_names.last_written, last_names.last_key, last_names.last_parts, last_names.family_key,
         least(first_names.first_whole, last_names.last_key)
             || ' ' || (greatest(first_names.first_whole, last_names.last_key)) as name_key,
-        mailboxes.local_part || '@' || mailboxes.domain as mailbox,
-        mailboxes.local_key, mailboxes.local_letters, mailboxes.local_digits, mailboxes.domain,
+        mailboxes.mailbox, mailboxes.group_mailbox, mailboxes.is_family_mailbox, mailboxes.local_key, mailboxes.local_letters, mailboxes.local_digits, mailboxes.domain,
         case when length(digits) >= 7 then right(digits, 8) end as phone_tail,
         strftime(records.birth_date, '%Y%m%d') as born,
         streets.street_key, streets.street_number, cities.city_key,

@@ -120,6 +120,18 @@ def status(
     _print_status(as_json)
 
 
+@app.command()
+def credentials() -> None:
+    """What lets a client in, by vendor; it opens nothing but this simulator."""
+    from ingestion.simulator.company import Company
+    from ingestion.simulator.credentials import environment
+    from ingestion.sources.registry import VENDORS
+
+    seed = Company.open(simulation_folder()).seed
+    for name, value in environment(seed, {vendor: vendor for vendor in VENDORS}).items():
+        typer.echo(f"{name}={value}")
+
+
 def _print_status(as_json: bool) -> None:
     from ingestion.simulator.company import Company
 

@@ -205,7 +205,9 @@ class TokenAuth(Auth):
         reply = self._exchange(session)
         token = reply.get("access_token")
         if not isinstance(token, str) or not token:
-            raise session.error(f"POST {self.token_url}: the reply holds no access_token")
+            raise session.error(
+                f"POST {self.token_url}: the reply holds no access_token; {_CHANGED}"
+            )
         keep_secret(token)
         self._token, self._reply = token, reply
         try:

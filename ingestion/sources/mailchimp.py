@@ -197,7 +197,8 @@ class Mailchimp(Connector):
         """
         number = "email_id" if path.startswith("reports/") else "id"
         for _ in range(_READINGS):
-            offset, total, found = 0, 0, set()
+            offset, total = 0, 0
+            found: set[str] = set()
             while True:
                 asked = {
                     **params, "offset": offset, "count": self.settings.page_size,

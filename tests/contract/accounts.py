@@ -136,6 +136,15 @@ class Account:
         return import_module(f"ingestion.simulator.vendors.{self.vendor}")
 
     @property
+    def _lake_tables(self) -> dict[str, str | None]:
+        return getattr(self.module, "LAKE_TABLES", {})
+
+    @property
+    def objects(self) -> list[SourceObject]:
+        """Those of which the world knows anything."""
+        return [o for o in self.connector.objects if self._lake_tables.get(o.name, o) is not None]
+
+    @property
     def settings(self) -> dict[str, Any]:
         if self.vendor == "segment":  # it pushes; nobody can ask it
             push(self.simulator.company, self.folder / "pushed")
@@ -203,8 +212,7 @@ class Account:
 
     def told(self, obj: SourceObject) -> Documents:
         """What the world says is live at the clock, read past the server, by the lake's key."""
-        named = {obj.name: obj.name} | getattr(self.module, "LAKE_TABLES", {})
-        projection = self.module.PROJECTIONS[named[obj.name]]
+        projection = self.module.PROJECTIONS[self._lake_tables.get(obj.name, obj.name)]
         table = self.simulator.company.table(projection)
         until = self.simulator.company.clock - WITHHELD.get(self.vendor, timedelta(0))
         strict = "<" if self.vendor in WITHHELD else "<="
@@ -224,7 +232,7 @@ class Account:
     def assert_loaded(self, *, reconciled: bool = False) -> None:
         """Row for row. Unless reconciled, what moves no cursor may be old, and what left no
         tombstone may be left."""
-        for obj in self.connector.objects:
+        for obj in self.objects:
             told, found = self.told(obj), self.newest(obj.name)
             if obj.reconcile and not reconciled:
                 found = {key: found[key] for key in found.keys() & told.keys()}

@@ -54,9 +54,15 @@ OWN: dict[str, list[dict[str, Any]]] = {
         {"kind": "query_timeout"},
         {"kind": "token_expired"},
     ],
-    "shopify": [{"kind": "throttle_200"}, {"kind": "internal_error"}, {"kind": "token_expired"}],
+    "shopify": [
+        {"kind": "throttle_200", "route": "graphql"},
+        {"kind": "internal_error", "route": "graphql"},
+        {"kind": "token_expired"},
+    ],
     "zendesk": [{"kind": "repeated_cursor", "route": "incremental"}, {"kind": "token_expired"}],
 }
+# a reply with a rotated refresh token that is lost on its way: somebody has to sign in anew
+NOT_WHERE_TOKENS_ARE = {"zendesk": "/api/"}
 LASTING: list[dict[str, Any]] = [
     {"kind": "missing_scope"},
     {"kind": "gone"},
@@ -140,7 +146,9 @@ def load_with_faults(
     begin_anew(account)
     for fault in faults:
         place = {} if "every" in fault else {"nth": int(random.integers(1, 12))}
-        account.simulator.fault(vendor=account.vendor, **fault, **place)
+        if account.vendor in NOT_WHERE_TOKENS_ARE:
+            place = {"route": NOT_WHERE_TOKENS_ARE[account.vendor], **place}
+        account.simulator.fault(vendor=account.vendor, **{**place, **fault})
     try:
         account.load()
     except SourceError as error:
@@ -148,7 +156,8 @@ def load_with_faults(
         assert account.loads() == before
         failed = True
     else:
-        failed = False
+        # by a clock that goes wrong a load may cover less than there is
+        failed = any(fault["kind"] == "clock_skew" for fault in faults)
     account.assert_rules(account.requests())
     if failed:
         clean_load(account)
@@ -215,7 +224,7 @@ def test_the_direct_way_into_the_lake_equals_the_way_over_http(account: Account)
         direct.lake,
         f"{COMPANY}_{account.vendor}",
     )
-    for obj in account.connector.objects:
+    for obj in account.objects:
         loaded, written = account.newest(obj.name), direct.newest(obj.name)
         assert loaded.keys() == written.keys(), obj.name
         for key, document in loaded.items():
@@ -261,7 +270,7 @@ def test_what_is_sent_lands_as_it_is(account: Account) -> None:
     ):
         account.simulator.fault(kind, account.vendor, route=route, every=1, **options)
     account.load(objects=[name], **({"bulk": False} if account.vendor == "shopify" else {}))
-    [obj] = [o for o in account.connector.objects if o.name == name]
+    [obj] = [o for o in account.objects if o.name == name]
     told, found = account.told(obj), account.newest(name)
     assert found.keys() == told.keys()
     sent = {
@@ -305,7 +314,7 @@ def test_pages_that_are_not_as_counted_lose_nothing(account: Account, fault: str
             assert WHAT_TO_DO.search(str(error)), str(error)
             assert account.loads() == 0
             return
-    [obj] = [o for o in account.connector.objects if o.name == name]
+    [obj] = [o for o in account.objects if o.name == name]
     told, found = account.told(obj), account.newest(name)
     if fault == "empty_page" and account.vendor in UNCOUNTED:
         assert 1 <= len(told) - len(found) <= 10 and found.keys() < told.keys()

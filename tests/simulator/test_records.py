@@ -334,6 +334,18 @@ def test_noise_in_words() -> None:
     ]
 
 
+def test_tags_tell_who_is_no_customer(versions: pa.Table) -> None:
+    """Where records have tags, and as long as there is a record."""
+    tagged = {"shopify", "zendesk", "mailchimp"}
+    seen = set()
+    for row in versions.to_pylist():
+        for kind, tag in (("test_record", "test"), ("employee_record", "staff")):
+            is_due = kind in row["noise"] and row["vendor"] in tagged and row["state"] != "erased"
+            assert (tag in row["tags"]) == is_due, row
+            seen |= {tag} if is_due else set()
+    assert seen == {"test", "staff"}
+
+
 def test_a_bot_cannot_be_a_member() -> None:
     founding = _founding(60, 10)
     place = founding["person"]["kind"].to_pylist().index("bot")

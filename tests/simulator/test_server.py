@@ -23,7 +23,7 @@ from ingestion.simulator.credentials import environment
 from ingestion.simulator.server import RunningServer, VendorApi, serving
 from ingestion.simulator.server.faults import Fault
 from ingestion.simulator.server.journal import body_intent, query_intent
-from ingestion.simulator.server.tokens import secret
+from ingestion.simulator.server.tokens import Tokens, secret
 from tests.simulator.small_story import DAY, PEOPLE, START, made, tell_small_story
 
 
@@ -225,6 +225,14 @@ def test_tokens_live_by_virtual_time(server: RunningServer) -> None:
     server.simulator.time.wait(60)
     assert not tokens.valid(first) and tokens.valid(lasting)
     assert tokens.claims(first)["kind"] == "access"  # type: ignore[index]
+
+
+def test_a_server_started_again_issues_no_token_that_is_dead() -> None:
+    before, after = (Tokens("key", lambda: START) for _ in range(2))
+    dead = before.issue("refresh", 60)
+    assert after.valid(dead)
+    after.revoke(dead)
+    assert after.issue("refresh", 60) != dead
 
 
 def test_a_client_is_given_what_the_server_knows(server: RunningServer) -> None:

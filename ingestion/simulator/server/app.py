@@ -365,9 +365,10 @@ async def _reply(
 def _close(wire: Send, *, reset: bool) -> None:
     """End the connection under a reply: with a TCP reset, or after what was sent."""
     transport = wire.__self__.transport  # type: ignore[attr-defined]  # uvicorn's cycle
-    if reset:
+    open_socket = transport.get_extra_info("socket")  # None: the client was faster
+    if reset and open_socket is not None:
         linger = struct.pack("ii", 1, 0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        open_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         transport.abort()
     else:
         transport.close()

@@ -373,6 +373,14 @@ PROJECTIONS = {
 
 _NOT_CRM = ("owners", "pipelines")
 TYPES = tuple(name for name in PROJECTIONS if name not in _NOT_CRM)
+PROJECTIONS["pipelines_in_lake"] = Projection(  # with what the connector adds
+    "hubspot_pipelines_in_lake",
+    f"""
+    select * replace (left(document, -1) || ',"_object_type":"' || object_type || '"}}' as document)
+    from (\n{PROJECTIONS["pipelines"].sql}\n)
+    """,
+)
+LAKE_TABLES = {"pipelines": "pipelines_in_lake", "properties": None}  # these say no fact
 _ALWAYS = ("createdate", "hs_createdate", "hs_lastmodifieddate", "lastmodifieddate", "hs_object_id")
 _DEFAULTS = {
     "contacts": ("email", "firstname", "lastname"),
