@@ -71,8 +71,8 @@ PRESETS = {
 class Rule:
     """Records that are worth comparing: those equal in all of `columns`.
 
-    Where that would be too many pairs, the `tighter` columns are asked for too, one group after
-    the other; where even the last makes too many, the rule is left out.
+    Where that would be too many pairs, it is asked for each group of `tighter` columns besides;
+    those that still make too many are left out.
     """
 
     name: str
@@ -86,8 +86,9 @@ RULES = (
     Rule("phone", ("phone_tail",)),
     Rule("name", ("name_key",), (("city_key",), ("domain",), ("postal_key",))),
     Rule("address", ("address_key",), (("last_key",),)),
-    Rule("birth date and first name", ("born", "first_key"), (("last_key",),)),
-    Rule("birth date and last name", ("born", "last_key")),
+    Rule("birth date", ("born",), (("first_key",), ("last_key",), ("postal_key",))),
+    Rule("postal code and last name", ("postal_key", "last_key"), (("initial",),)),
+    Rule("postal code and first name", ("postal_key", "first_key"), (("street_number",),)),
     Rule("company and last name", ("company_key", "last_key"), (("first_key",),)),
     Rule("company and first name", ("company_key", "first_key"), (("city_key",),)),
     Rule("domain, last name and initial", ("domain", "last_key", "initial"), (("first_key",),)),
@@ -96,7 +97,7 @@ RULES = (
     Rule("mailbox with a slip", ("domain", "local_start", "long_digits"), (("last_key",),)),
     Rule("last name, city and initial", ("last_key", "city_key", "initial"), (("postal_key",),)),
 )  # fmt: skip
-PAIRS_PER_RECORD = 15  # of one rule, above which it is tightened
+PAIRS_PER_RECORD = 5  # of one rule, above which it is tightened
 LEAST_PAIRS = 200_000  # which are always allowed
 
 # Two names that are both common are two names, not one with a slip of the pen; and Paul and Paula
@@ -424,14 +425,16 @@ def _frequencies(connection: duckdb.DuckDBPyConnection, column: str) -> dict[str
 
 
 def _choose(connection: duckdb.DuckDBPyConnection, budget: int) -> list[dict[str, Any]]:
-    """The blocking rules with as many columns as it takes to stay within the budget of pairs."""
+    """The blocking rules, with more columns where it takes them to stay within the budget."""
     chosen = []
     for rule in RULES:
         for columns in (rule.columns, *(rule.columns + more for more in rule.tighter)):
             pairs = _pairs(connection, columns)
             used = pairs <= budget
-            chosen.append({"rule": rule.name, "columns": list(columns), "pairs": pairs, "used": used})
-            if used:
+            chosen.append(
+                {"rule": rule.name, "columns": list(columns), "pairs": pairs, "used": used}
+            )
+            if used and columns == rule.columns:
                 break
     return chosen
 

@@ -148,14 +148,14 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     create or replace temp table streets as
     select
         street,
-        nullif(spelling(replace(regexp_replace(short, case when short ~ '^\d' then '^\d+ ?[a-z]?\b' else '\b\d+ ?[a-z]?$' end, ''), ' ', '')), '')
+        nullif(spelling(replace(regexp_replace(short, case when starts_with_number then '^\d+ ?[a-z]?\b' else '\b\d+ ?[a-z]?$' end, ''), ' ', '')), '')
             as street_key,
         nullif(replace(case
-            when short ~ '^\d' then regexp_extract(short, '^\d+ ?[a-z]?\b')
+            when starts_with_number then regexp_extract(short, '^\d+ ?[a-z]?\b')
             else regexp_extract(short, '\b\d+ ?[a-z]?$')
         end, ' ', ''), '') as street_number
     from (
-        select street, {street} as short
+        select street, {street} as short, regexp_matches(short, '^\d') as starts_with_number
         from (select distinct street from {records} where street is not null)
     );
 

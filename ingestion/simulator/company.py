@@ -54,6 +54,7 @@ class Company:
         self._tables: dict[datetime, dict[str, str]] = {}  # by clock, oldest use first
         self._database = duckdb.connect()
         self._database.execute("set TimeZone = 'UTC'")
+        self._database.execute("set enable_progress_bar = false")
         self._database.execute(f"set temp_directory = '{self.folder / 'spill'}'")
         self._database.execute("create schema simulated")
         self._read()

@@ -847,6 +847,8 @@ def test_the_mapping_says_what_the_world_says(tmp_path: Path) -> None:
         ("lead", full_id("00QHs0000000007")),
         ("opportunity", contact_id(3)),
     ]
+    lead, opportunity = found["opportunity"]
+    assert lead["converted_to_id"] == opportunity["opportunity_id"]
     stages = sorted((r["opportunity_id"][:3], r["stage"]) for r in found["opportunity_stage_event"])
     assert stages == [("006", "new"), ("006", "won"), ("00Q", "new"), ("00Q", "qualified")]
     ticket = found["ticket"][0]
@@ -856,6 +858,7 @@ def test_the_mapping_says_what_the_world_says(tmp_path: Path) -> None:
         "email",
     )
     assert ticket["order_id"] == "4500000005"
+    assert sorted(r["is_merged"] for r in found["ticket"]) == ["false", "true"]
     changes = [(r["field"], r["from_value"], r["to_value"]) for r in found["ticket_event"]]
     assert sorted(changes, key=str) == [
         ("status", "new", "closed"),
@@ -868,7 +871,9 @@ def test_the_mapping_says_what_the_world_says(tmp_path: Path) -> None:
     assert [r["full_name"] for r in found["employee"]] == ["Eva Fox"]
     assert [r["domain"] for r in found["account"]] == ["alpha.test"]
     assert [r["channel"] for r in found["campaign"]] == ["event"]
-    assert [r["kind"] for r in found["campaign_event"]] == ["clicked"]
+    (response,) = found["campaign_event"]
+    assert response["kind"] == "responded"
+    assert len(response["occurred_at"]) > len("2026-01-01"), "a day would be before the lead"
 
 
 def test_the_mapping_knows_every_word_of_the_story(simulator: SimulatorUnderTest) -> None:
