@@ -67,7 +67,11 @@ def test_generator_writes_the_committed_files(tmp_path: Path) -> None:
 
 def test_mapping_fills_every_concept_from_every_file() -> None:
     filled = {r.concept for _, _, spec in TABLES.values() for r in spec.all_records()}
-    assert filled == set(load_concepts())
+    # the answers of survey tools, each apart, are for connectors
+    told_by_connectors = {
+        "survey_question", "survey_choice", "survey_submission", "survey_answer"
+    }  # fmt: skip
+    assert filled == set(load_concepts()) - told_by_connectors
     read = {
         path for source, table, _ in TABLES.values() for path in find_files(MAPPING, source, table)
     }

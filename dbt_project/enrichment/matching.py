@@ -9,8 +9,9 @@ first names or birth dates contradict each other is never merged, whatever its w
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -19,11 +20,11 @@ from dbt_project.enrichment import names
 
 VERSION = 1  # of the model's form; `score` refuses another
 
-INPUT = pa.schema(
-    [(c, pa.string()) for c in ("record_key", "source", "email", "phone", "first_name", "last_name", "full_name")]
-    + [("birth_date", pa.date32())]
-    + [(c, pa.string()) for c in ("street", "postal_code", "city", "country", "company_name")]
+_TEXTS = (
+    "record_key", "source", "email", "phone", "first_name", "last_name", "full_name", "street",
+    "postal_code", "city", "country", "company_name",
 )  # fmt: skip
+INPUT = pa.schema([*((c, pa.string()) for c in _TEXTS), ("birth_date", pa.date32())])  # fmt: skip
 EVIDENCE = pa.list_(
     pa.struct([("comparison", pa.string()), ("level", pa.string()), ("weight", pa.float64())])
 )
@@ -44,25 +45,27 @@ class Thresholds:
         review: somebody should look at it.
         household: two people of one household are shown from this probability on.
         needs: level, by comparison, that a pair to be merged reaches at least.
-        namesakes: merge people alike in name and address who are reached under different mailboxes
-            or telephones.
+        guard: what keeps a pair from being merged, whatever its weight. "contacts": different
+            first names, birth dates, or (without anything personal in common) mailboxes or
+            telephones; "names": the first two alone; "none": nothing, for data without families.
     """
 
     merge: float
     review: float
     household: float = 1e-5
     needs: Mapping[str, str] = field(default_factory=dict)
-    namesakes: bool = False
+    guard: Literal["contacts", "names", "none"] = "contacts"
 
 
 _ALIKE = {"first_name": "much alike", "last_name": "a part of it"}
 PRESETS = {
     "strict": None,  # identifiers alone tie records; nothing is scored
     "default": Thresholds(merge=0.97, review=0.5),
-    "loose": Thresholds(merge=0.8, review=0.2, namesakes=True),
+    "score_alone": Thresholds(merge=0.5, review=0.2, guard="none"),
+    "loose": Thresholds(merge=0.8, review=0.2, guard="names"),
     "email_exact_name_fuzzy": Thresholds(0.5, 0.2, needs={"email": "same mailbox", **_ALIKE}),
     "postcode_exact_address_name_fuzzy": Thresholds(
-        0.5, 0.2, needs={"address": "one slip", **_ALIKE}, namesakes=True
+        0.5, 0.2, needs={"address": "one slip", **_ALIKE}, guard="names"
     ),
 }
 
@@ -92,7 +95,7 @@ RULES = (
     Rule("company and last name", ("company_key", "last_key"), (("first_key",),)),
     Rule("company and first name", ("company_key", "first_key"), (("city_key",),)),
     Rule("domain, last name and initial", ("domain", "last_key", "initial"), (("first_key",),)),
-    Rule("domain, first name and digits", ("domain", "first_key", "local_digits"), (("last_key",),)),
+    Rule("domain, name and digits", ("domain", "first_key", "local_digits"), (("last_key",),)),
     Rule("mailbox elsewhere", ("local_key",), (("last_key",), ("first_key",))),
     Rule("mailbox with a slip", ("domain", "local_start", "long_digits"), (("last_key",),)),
     Rule("last name, city and initial", ("last_key", "city_key", "initial"), (("postal_key",),)),
@@ -136,25 +139,29 @@ def _missing(column: str, or_else: str = "false") -> dict[str, Any]:
 
 
 def _comparisons() -> list[dict[str, Any]]:
+    sides = (("l", "r"), ("r", "l"))
     # one name stands crosswise exactly, the other nearly: Weber Tobias and Tobi Weber
     swapped = " or ".join(
         f"(first_whole_{a} = last_key_{b} and"
         f" jaro_winkler_similarity(first_whole_{b}, last_key_{a}) > 0.75)"
-        for a, b in ("lr", "rl")
+        for a, b in sides
     )
     initial = " or ".join(
         f"(length(first_written_{a}) = 1 and starts_with(first_written_{b}, first_written_{a}))"
-        for a, b in ("lr", "rl")
+        for a, b in sides
     )
     first, last = "first_key", "last_key"
     alike = "jaro_winkler_similarity(first_key_l, first_key_r) > 0.8 and " + _NOT_TWO_NAMES
     levels = {
         "first_name": [
             _missing("first_key"),
-            _level("same", 'first_written_l = first_written_r', 0.75, 0.005, frequency=first),
-            _level("same in another spelling", "first_key_l = first_key_r", 0.06, 0.001, frequency=first),
-            _level("first and last name swapped", swapped, 0.12, 0.005, frequency=first, fixed=True),
-            _level("short form of the same", "list_has_any(first_forms_l, first_forms_r)", 0.06, 0.002, frequency=first),
+            _level("same", "first_written_l = first_written_r", 0.75, 0.005, frequency=first),
+            _level("other spelling", "first_key_l = first_key_r", 0.06, 0.001, frequency=first),
+            _level("swapped", swapped, 0.12, 0.005, frequency=first, fixed=True),
+            _level(
+                "short form", "list_has_any(first_forms_l, first_forms_r)", 0.06, 0.002,
+                frequency=first,
+            ),
             _level("initial", initial, 0.02, 0.01),
             _level("one slip", _SLIP.format("first"), 0.02, 0.0005),
             _level("much alike", alike.format("first"), 0.01, 0.001),
@@ -162,17 +169,19 @@ def _comparisons() -> list[dict[str, Any]]:
         ],
         "last_name": [
             _missing("last_key"),
-            _level("same", 'last_written_l = last_written_r', 0.85, 0.004, frequency=last),
-            _level("same in another spelling", "last_key_l = last_key_r", 0.08, 0.001, frequency=last),
+            _level("same", "last_written_l = last_written_r", 0.85, 0.004, frequency=last),
+            _level("other spelling", "last_key_l = last_key_r", 0.08, 0.001, frequency=last),
             _level("same family, other ending", "family_key_l = family_key_r", 0.005, 0.001),
-            _level("first and last name swapped", swapped, 0.12, 0.004, frequency=last, fixed=True),
+            _level("swapped", swapped, 0.12, 0.004, frequency=last, fixed=True),
             _level("one slip", _SLIP.format("last"), 0.03, 0.0005),
             _level("a part of it", "list_has_any(last_parts_l, last_parts_r)", 0.01, 0.002),
             _level("different", "ELSE", 0.03, 0.98),
         ],
         "email": [
             # a mailbox of many says nothing against another one, but for its domain
-            _missing("domain", or_else="(mailbox_l is null or mailbox_r is null) and domain_l <> domain_r"),
+            _missing(
+                "domain", "(mailbox_l is null or mailbox_r is null) and domain_l <> domain_r"
+            ),
             _level("same mailbox", "mailbox_l = mailbox_r", 0.8, 1e-4),
             # Most addresses are made of the name, so one that is much the same tells little of a
             # Thomas Kuhn that his name has not told before: the weights are fixed, and low.
@@ -181,7 +190,8 @@ def _comparisons() -> list[dict[str, Any]]:
                 "domain_l = domain_r and length(local_letters_l) > 4 and ("
                 "(local_digits_l = local_digits_r and local_letters_l <> local_letters_r"
                 " and damerau_levenshtein(local_letters_l, local_letters_r) = 1)"
-                " or (local_letters_l = local_letters_r and length(local_digits_l) <> length(local_digits_r)"
+                " or (local_letters_l = local_letters_r"
+                " and length(local_digits_l) <> length(local_digits_r)"
                 " and least(length(local_digits_l), length(local_digits_r)) > 1"
                 " and damerau_levenshtein(local_digits_l, local_digits_r) = 1))",
                 0.02, 2e-4, fixed=True,
@@ -211,7 +221,9 @@ def _comparisons() -> list[dict[str, Any]]:
             _level("same", "born_l = born_r", 0.95, 5e-5),
             _level(
                 "one slip",
-                "damerau_levenshtein(born_l, born_r) <= 1 or (left(born_l, 4) = left(born_r, 4) and substr(born_l, 5, 2) = right(born_r, 2) and right(born_l, 2) = substr(born_r, 5, 2))",
+                "damerau_levenshtein(born_l, born_r) <= 1 or (left(born_l, 4) = left(born_r, 4)"
+                " and substr(born_l, 5, 2) = right(born_r, 2)"
+                " and right(born_l, 2) = substr(born_r, 5, 2))",
                 0.03, 1e-3,
             ),
             _level("different", "ELSE", 0.02, 0.998),
@@ -223,7 +235,8 @@ def _comparisons() -> list[dict[str, Any]]:
             _level(
                 "one slip",
                 "street_number_l = street_number_r and ((street_key_l = street_key_r and"
-                " damerau_levenshtein(postal_key_l, postal_key_r) <= 1) or (postal_key_l = postal_key_r"
+                " damerau_levenshtein(postal_key_l, postal_key_r) <= 1)"
+                " or (postal_key_l = postal_key_r"
                 " and jaro_winkler_similarity(street_key_l, street_key_r) > 0.88))",
                 0.02, 1e-5,
             ),
@@ -247,7 +260,8 @@ _TRAINING = ("mailbox", "name_key", "phone_tail")
 _ENOUGH = 100  # pairs; from fewer nothing is learned
 _CERTAIN = (  # hardly ever wrong, for the odds that two records at random are one person
     "l.mailbox = r.mailbox and l.first_key = r.first_key",
-    "l.mailbox = r.mailbox and l.last_key = r.last_key and (l.first_key is null or r.first_key is null)",
+    "l.mailbox = r.mailbox and l.last_key = r.last_key"
+    " and (l.first_key is null or r.first_key is null)",
     "l.phone_tail = r.phone_tail and l.name_key = r.name_key",
     "l.address_key = r.address_key and l.name_key = r.name_key",
 )
@@ -273,7 +287,9 @@ def comparable(records: pa.Table) -> pa.Table:
     with duckdb.connect() as connection:
         _quiet(connection)
         connection.register("given", records.select(INPUT.names).cast(INPUT))
-        keys, distinct = _one(connection, "select count(record_key), count(distinct record_key) from given")
+        keys, distinct = _one(
+            connection, "select count(record_key), count(distinct record_key) from given"
+        )
         if distinct < records.num_rows:
             raise ValueError(
                 f"person records to be matched: {records.num_rows} records have {distinct} keys "
@@ -284,7 +300,9 @@ def comparable(records: pa.Table) -> pa.Table:
         return connection.table("comparable").to_arrow_table()
 
 
-def train(comparable: pa.Table, seed: int = 0, *, pairs_per_record: int = PAIRS_PER_RECORD) -> dict[str, Any]:
+def train(
+    comparable: pa.Table, seed: int = 0, *, pairs_per_record: int = PAIRS_PER_RECORD
+) -> dict[str, Any]:
     """Learn a model: m by expectation maximisation, u from random pairs, the odds from sure rules.
 
     Args:
@@ -294,7 +312,7 @@ def train(comparable: pa.Table, seed: int = 0, *, pairs_per_record: int = PAIRS_
 
     Returns:
         The model, made of what JSON has: `settings` as Splink writes them, `frequencies` of
-        values, `blocking` with the pairs that each rule made and whether it is used.
+        values, `blocking` and `training` with the pairs of each rule and whether it is used.
     """
     with duckdb.connect() as connection:
         _quiet(connection)
@@ -315,13 +333,7 @@ def train(comparable: pa.Table, seed: int = 0, *, pairs_per_record: int = PAIRS_
         if rows > 1:
             linker = _linker(connection, model, settings)
             linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=seed)
-            for column in _TRAINING:
-                if _pairs(connection, (column,)) >= _ENOUGH:
-                    linker.training.estimate_parameters_using_expectation_maximisation(
-                        f"l.{column} = r.{column}",
-                        estimate_without_term_frequencies=True,
-                        max_pairs=2e6,
-                    )
+            model["training"] = [_learn(connection, linker, column) for column in _TRAINING]
             settings = linker.misc.save_model_to_json(None)
         model["settings"] = _settled(settings)
     return model
@@ -389,15 +401,36 @@ def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
     return row
 
 
-def _number(
-    connection: duckdb.DuckDBPyConnection, comparable: pa.Table, new: Any = None
-) -> int:
+def _learn(connection: duckdb.DuckDBPyConnection, linker: Any, column: str) -> dict[str, Any]:
+    """Learn m from the pairs alike in one column, where there are enough that say something."""
+    pairs = _pairs(connection, (column,))
+    used = pairs >= _ENOUGH
+    if used:
+        before = deepcopy(linker._settings_obj)
+        try:
+            linker.training.estimate_parameters_using_expectation_maximisation(
+                f"l.{column} = r.{column}", estimate_without_term_frequencies=True, max_pairs=2e6
+            )
+        except ValueError as error:
+            # a level that no match has: Splink refuses its m of nearly 0, half-way through
+            if "below the minimum" not in str(error):
+                raise
+            linker._settings_obj = before
+            used = False
+    return {"column": column, "pairs": pairs, "used": used}
+
+
+def _number(connection: duckdb.DuckDBPyConnection, comparable: pa.Table, new: Any = None) -> int:
     """Table `person`: the comparable records with a number each, which rises with the key."""
     connection.register("given", comparable)
     if new is None:
         is_new = "true"
     else:
-        keys = new if isinstance(new, pa.Array | pa.ChunkedArray) else pa.array(sorted(new), pa.string())
+        keys = (
+            new
+            if isinstance(new, pa.Array | pa.ChunkedArray)
+            else pa.array(sorted(new), pa.string())
+        )
         connection.register("fresh", pa.table({"record_key": keys}))
         is_new = "record_key in (select record_key from fresh)"
     connection.execute(f"""
@@ -461,14 +494,17 @@ def _block(
         if rule["used"]
     ]
     connection.execute(
-        "create temp table blocked as select *, '0' as match_key from (" + " union ".join(rules) + ")"
+        "create temp table blocked as select *, '0' as match_key from ("
+        + " union ".join(rules)
+        + ")"
     )
 
 
 def _odds(connection: duckdb.DuckDBPyConnection, rows: int) -> float:
     """Share of all pairs that are one person."""
     rules = " union ".join(
-        f"select l.id as a, r.id as b from person as l inner join person as r on {rule} where l.id < r.id"
+        "select l.id as a, r.id as b from person as l"
+        f" inner join person as r on {rule} where l.id < r.id"
         for rule in _CERTAIN
     )
     pairs = _one(connection, f"select count(*) from ({rules})")[0]
@@ -561,22 +597,32 @@ def _judge(
     def at(comparison: str, label: str) -> str:
         return f"gamma_{comparison} = {place[comparison, label]}"
 
-    namesakes = "true" if limits.namesakes else "reachable_as_one"
+    namesakes = "reachable_as_one" if limits.guard == "contacts" else "true"
+    contradicts = (
+        "gamma_first_name = 0 or gamma_birth_date = 0" if limits.guard != "none" else "false"
+    )
+    personal = (
+        "true"
+        if limits.guard == "none"
+        else f"""
+                {at("email", "same mailbox")} or {at("email", "one slip")} or gamma_birth_date > 0
+                or ({at("phone", "same")} and gamma_first_name > 0)"""
+    )
     needs = "".join(
         f" and gamma_{c} >= {place[c, label]}" for c, label in sorted(limits.needs.items())
     )
-    return connection.execute(f"""
+    return (
+        connection.execute(f"""
         with pairs as (
             select
                 scored.*,
                 l.record_key as left_key,
                 r.record_key as right_key,
-                gamma_first_name = 0 or gamma_birth_date = 0 as contradicts,
+                {contradicts} as contradicts,
                 {at("email", "same mailbox")} or {at("phone", "same")}
                 or ({at("email", "same group mailbox")} and l.is_family_mailbox) as shares,
                 {at("address", "same")} and l.family_key = r.family_key as lives_with,
-                {at("email", "same mailbox")} or {at("email", "one slip")} or gamma_birth_date > 0
-                or ({at("phone", "same")} and gamma_first_name > 0) as personal,
+                {personal} as personal,
                 gamma_phone <> 0 and gamma_email not in (
                     {place["email", "different"]}, {place["email", "same domain"]}
                 ) as reachable_as_one
@@ -594,7 +640,10 @@ def _judge(
                     when match_probability >= {limits.merge} and not contradicts
                         -- without something personal, a name and an address may be a namesake's in
                         -- the family: nothing else may speak against it
-                        and (personal or (gamma_first_name > 0 and gamma_last_name > 0 and {namesakes})){needs}
+                        and (
+                            personal
+                            or (gamma_first_name > 0 and gamma_last_name > 0 and {namesakes})
+                        ){needs}
                         then 'merge'
                     when match_probability >= {limits.review} then 'review'
                 end as level
@@ -607,11 +656,14 @@ def _judge(
         from judged
         where level is not null
         order by left_key, right_key
-    """).to_arrow_table().cast(EDGES)
+    """)
+        .to_arrow_table()
+        .cast(EDGES)
+    )
 
 
 def settle(edges: pa.Table, identifiers: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """What pairs say only together: which identifiers a household shares, which merges are doubtful.
+    """What pairs say only together: identifiers that a household shares, merges in doubt.
 
     A mailbox or telephone of two people of one household ties nobody. A record without anything
     personal that could be either of two people (a name alone, or a shared mailbox without a first
@@ -678,10 +730,14 @@ def settle(edges: pa.Table, identifiers: pa.Table) -> tuple[pa.Table, pa.Table]:
             select unnest([left_key, right_key]), 'alone', unnest([left_key, right_key]), 0
             from edge
         """).to_arrow_table()
-        connection.register("person_of", cluster_records(ties, max_cluster_size=max(1, ties.num_rows)))
+        connection.register(
+            "person_of", cluster_records(ties, max_cluster_size=max(1, ties.num_rows))
+        )
         settled = connection.execute("""
             with weak as (
-                select edge.left_key, edge.right_key, l.cluster_key as left_person, r.cluster_key as right_person
+                select
+                    edge.left_key, edge.right_key,
+                    l.cluster_key as left_person, r.cluster_key as right_person
                 from edge
                 inner join person_of as l on edge.left_key = l.record_key
                 inner join person_of as r on edge.right_key = r.record_key

@@ -43,7 +43,9 @@ _NO_NAMES = (
     "gast customer kunde cliente anonymous anonym anonimo user admin"
 )
 # mailboxes that several people read
-_FAMILY = "^(family|familie|familia|fam|semya|household|haushalt)[._-]|[._-](family|familie|familia)$"
+_FAMILY = (
+    "^(family|familie|familia|fam|semya|household|haushalt)[._-]|[._-](family|familie|familia)$"
+)
 _ROLES = (
     "info office contact kontakt contato sales vertrieb support service admin administrator hello "
     "hallo mail post team billing invoice rechnung buchhaltung accounting einkauf purchasing "
@@ -79,7 +81,9 @@ def install(connection: duckdb.DuckDBPyConnection) -> None:
             from nickname_table
         )
         select key, list(distinct form order by form) as forms
-        from (from pairs union all select form, form from pairs union all select key, key from pairs)
+        from (
+            from pairs union all select form, form from pairs union all select key, key from pairs
+        )
         group by key
     """)
     connection.unregister("nickname_table")
@@ -120,9 +124,13 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         coalesce(nicknames.forms, [names.first_key]) as first_forms,
         nicknames.key is not null as first_listed
     from (
-        select first_name, folded as first_written, spelling(split_part(folded, ' ', 1)) as first_key, spelling(folded) as first_whole
+        select
+            first_name, folded as first_written, spelling(folded) as first_whole,
+            spelling(split_part(folded, ' ', 1)) as first_key
         from (
-            select first_name, folded(regexp_replace(trim(first_name), '{_TITLES}', '', 'i')) as folded
+            select
+                first_name,
+                folded(regexp_replace(trim(first_name), '{_TITLES}', '', 'i')) as folded
             from (select distinct first_name from split_names where first_name is not null)
             where folded not in ({no_names})
         )
@@ -133,7 +141,8 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     select
         last_name, folded as last_written, spelling(folded) as last_key,
         list_filter(
-            list_transform(string_split(folded, ' '), lambda x: spelling(x)), lambda x: length(x) > 3
+            list_transform(string_split(folded, ' '), lambda x: spelling(x)),
+            lambda x: length(x) > 3
         ) as last_parts,
         -- a Russian family's women and men: Belova and Belov, Kuzmina and Kuzmin, Tolstaya, Tolstoi
         regexp_replace(
@@ -148,14 +157,18 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     create or replace temp table streets as
     select
         street,
-        nullif(spelling(replace(regexp_replace(short, case when starts_with_number then '^\d+ ?[a-z]?\b' else '\b\d+ ?[a-z]?$' end, ''), ' ', '')), '')
+        nullif(spelling(replace(case
+            when number_first then regexp_replace(short, '^\d+ ?[a-z]?\b', '')
+            else regexp_replace(short, '\b\d+ ?[a-z]?$', '')
+        end, ' ', '')), '')
             as street_key,
         nullif(replace(case
-            when starts_with_number then regexp_extract(short, '^\d+ ?[a-z]?\b')
+            when number_first then regexp_extract(short, '^\d+ ?[a-z]?\b')
             else regexp_extract(short, '\b\d+ ?[a-z]?$')
         end, ' ', ''), '') as street_number
     from (
-        select street, {street} as short, regexp_matches(short, '^\d') as starts_with_number
+        select
+            street, {street} as short, regexp_matches(short, '^\d') as number_first
         from (select distinct street from {records} where street is not null)
     );
 
@@ -166,7 +179,9 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     create or replace temp table companies as
     select
         company_name,
-        nullif(spelling(replace(regexp_replace(folded(company_name), '\b({legal})\b', '', 'g'), ' ', '')), '') as company_key
+        nullif(spelling(replace(
+            regexp_replace(folded(company_name), '\b({legal})\b', '', 'g'), ' ', ''
+        )), '') as company_key
     from (select distinct company_name from {records} where company_name is not null);
 
     create or replace temp table mailboxes as
@@ -203,24 +218,27 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     create or replace temp table {result} as
     select
         records.record_key, records.source,
-        first_names.first_written, first_names.first_key, first_names.first_whole, first_names.first_forms,
-        first_names.first_listed,
+        first_names.first_written, first_names.first_key, first_names.first_whole,
+        first_names.first_forms, first_names.first_listed,
         last_names.last_written, last_names.last_key, last_names.last_parts, last_names.family_key,
         least(first_names.first_whole, last_names.last_key)
             || ' ' || (greatest(first_names.first_whole, last_names.last_key)) as name_key,
-        mailboxes.mailbox, mailboxes.group_mailbox, mailboxes.is_family_mailbox, mailboxes.local_key, mailboxes.local_letters, mailboxes.local_digits, mailboxes.domain,
+        mailboxes.mailbox, mailboxes.group_mailbox, mailboxes.is_family_mailbox,
+        mailboxes.local_key, mailboxes.local_letters, mailboxes.local_digits, mailboxes.domain,
         case when length(digits) >= 7 then right(digits, 8) end as phone_tail,
         strftime(records.birth_date, '%Y%m%d') as born,
         streets.street_key, streets.street_number, cities.city_key,
-        case when lower(records.country) = 'us' then left(postal_code, 5) else postal_code end as postal_key,
-        streets.street_key || ' ' || streets.street_number || ' ' || coalesce(cities.city_key, postal_code) as address_key,
+        case when lower(records.country) = 'us' then left(compact, 5) else compact end
+            as postal_key,
+        streets.street_key || ' ' || streets.street_number || ' '
+            || coalesce(cities.city_key, compact) as address_key,
         companies.company_key
     from (
         select
             *,
             nullif(regexp_replace(phone, '\D', '', 'g'), '') as digits,
-            nullif(regexp_replace(upper(postal_code), '[^A-Z0-9]', '', 'g'), '') as postal_code
-        from (select * exclude (postal_code), postal_code as postal_code from {records})
+            nullif(regexp_replace(upper(postal_code), '[^A-Z0-9]', '', 'g'), '') as compact
+        from {records}
     ) as records
     left join split_names on records.record_key = split_names.record_key
     left join first_names on split_names.first_name = first_names.first_name

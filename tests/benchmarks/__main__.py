@@ -141,7 +141,7 @@ def copy_with_duckdb(config: Path, target: Path) -> None:
 
     mapping = load_mapping(config)
     with duckdb.connect(str(target)) as connection:
-        for source, table, spec in mapping.tables():
+        for source, table, spec in mapping.files():
             for number, path in enumerate(find_files(mapping, source, table)):
                 if spec.file_format(path.name) == "csv" and not spec.encoding:
                     connection.execute(

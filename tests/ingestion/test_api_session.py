@@ -372,9 +372,15 @@ def test_a_token_store_cut_short_is_as_none(tmp_path: Path) -> None:
 
 
 def test_no_secret_in_errors_reprs_or_logs(
-    vendor: Vendor, session: Callable[..., ApiSession], caplog: pytest.LogCaptureFixture
+    vendor: Vendor,
+    session: Callable[..., ApiSession],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3.connectionpool")
+    # a migration of Dagster's may have switched off every logger that was there
+    monkeypatch.setattr(logging.getLogger("urllib3.connectionpool"), "disabled", False)
     basic = Basic("user", CANARY)
     api = session(auth=basic, attempts=2)
     vendor.answer(f"/x?key={CANARY}", Reply({"echo": CANARY}, 400))

@@ -27,7 +27,8 @@ staged as (
         load_id,
         max(extracted_at) as extracted_at,
         count(*) filter (where element is null or element = -1) as documents,
-        count(distinct (document_key, document_hash, origin, origin_row)) filter (where len(rejections) > 0) as quarantined
+        count(distinct row(document_key, document_hash, origin, origin_row))
+            filter (where len(rejections) > 0) as quarantined
     from {{ ref('stg__' ~ model) }}
     group by source, source_table, load_id
     {{ 'union all' if not loop.last }}

@@ -311,7 +311,9 @@ def routes(api: Any) -> list[Route]:
         known = {"count", "offset", "fields", "exclude_fields", "sort_field", "sort_dir", *FILTERS}
         if unknown := request.query_params.keys() - known:
             api.unsupported(request, f"parameters {', '.join(sorted(unknown))}")
-            return _problem(400, "Invalid Resource", f"{', '.join(sorted(unknown))} is not supported.")
+            return _problem(
+                400, "Invalid Resource", f"{', '.join(sorted(unknown))} is not supported."
+            )
         try:
             count = int(request.query_params.get("count", api.settings["count_default"]))
             offset = int(request.query_params.get("offset", 0))
@@ -377,7 +379,9 @@ def routes(api: Any) -> list[Route]:
     def of_list(handler: Callable[[Request], Response]) -> Callable[[Request], Response]:
         def handle(request: Request) -> Response:
             if request.path_params["list"] != LIST_ID:
-                return _problem(404, "Resource Not Found", "The requested resource could not be found.")
+                return _problem(
+                    404, "Resource Not Found", "The requested resource could not be found."
+                )
             return handler(request)
 
         return handle
