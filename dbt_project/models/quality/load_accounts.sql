@@ -27,8 +27,9 @@ staged as (
         load_id,
         max(extracted_at) as extracted_at,
         count(*) filter (where element is null or element = -1) as documents,
-        count(distinct row(document_key, document_hash, origin, origin_row))
-            filter (where len(rejections) > 0) as quarantined
+        count(distinct case
+            when len(rejections) > 0 then row(document_key, document_hash, origin, origin_row)
+        end) as quarantined
     from {{ ref('stg__' ~ model) }}
     group by source, source_table, load_id
     {{ 'union all' if not loop.last }}
