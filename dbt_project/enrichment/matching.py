@@ -7,10 +7,12 @@ weight. Records of one household agree in much and are two people all the same, 
 first names or birth dates contradict each other is never merged, whatever its weight.
 """
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
@@ -19,6 +21,11 @@ import pyarrow as pa
 from dbt_project.enrichment import names
 
 VERSION = 1  # of the model's form; `score` refuses another
+_HERE = Path(__file__).parent
+FORM = hashlib.md5(  # of what `comparable` does: another form, and all records are made anew
+    b"".join((_HERE / name).read_bytes() for name in ("names.py", "nicknames.csv"))
+).hexdigest()
+_GROWTH = 2.0  # times as many records as learned from: the frequencies of names are others then
 
 _TEXTS = (
     "record_key", "source", "email", "phone", "first_name", "last_name", "full_name", "street",
@@ -44,6 +51,7 @@ class Thresholds:
         merge: one person, from this probability on.
         review: somebody should look at it.
         household: two people of one household are shown from this probability on.
+        certain: from here on two names that are the same outweigh another mailbox and telephone.
         needs: level, by comparison, that a pair to be merged reaches at least.
         guard: what keeps a pair from being merged, whatever its weight. "contacts": different
             first names, birth dates, or (without anything personal in common) mailboxes or
@@ -53,6 +61,7 @@ class Thresholds:
     merge: float
     review: float
     household: float = 1e-5
+    certain: float = 0.999998
     needs: Mapping[str, str] = field(default_factory=dict)
     guard: Literal["contacts", "names", "none"] = "contacts"
 
@@ -60,7 +69,7 @@ class Thresholds:
 _ALIKE = {"first_name": "much alike", "last_name": "a part of it"}
 PRESETS = {
     "strict": None,  # identifiers alone tie records; nothing is scored
-    "default": Thresholds(merge=0.97, review=0.5),
+    "default": Thresholds(merge=0.995, review=0.5),
     "score_alone": Thresholds(merge=0.5, review=0.2, guard="none"),
     "loose": Thresholds(merge=0.8, review=0.2, guard="names"),
     "email_exact_name_fuzzy": Thresholds(0.5, 0.2, needs={"email": "same mailbox", **_ALIKE}),
@@ -332,11 +341,21 @@ def train(
         }  # fmt: skip
         if rows > 1:
             linker = _linker(connection, model, settings)
-            linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=seed)
+            pairs = min(2e6, max(2e5, 50 * rows))
+            linker.training.estimate_u_using_random_sampling(max_pairs=pairs, seed=seed)
             model["training"] = [_learn(connection, linker, column) for column in _TRAINING]
             settings = linker.misc.save_model_to_json(None)
         model["settings"] = _settled(settings)
     return model
+
+
+def is_usable(model: Mapping[str, Any] | None, records: int) -> bool:
+    """Whether a model can go on scoring, or is of another version, or of far fewer records."""
+    return (
+        model is not None
+        and model.get("version") == VERSION
+        and records <= _GROWTH * max(int(model["records"]), 1)
+    )
 
 
 def score(
@@ -555,6 +574,7 @@ def _linker(
 
 def _settled(settings: dict[str, Any]) -> dict[str, Any]:
     """Trained settings with what was not seen filled in, and nothing learned from a few pairs."""
+    matches = settings["probability_two_random_records_match"]
     for comparison, assumed in zip(settings["comparisons"], _comparisons(), strict=True):
         for level, prior in zip(
             comparison["comparison_levels"], assumed["comparison_levels"], strict=True
@@ -564,8 +584,13 @@ def _settled(settings: dict[str, Any]) -> dict[str, Any]:
             m, u = prior["m_probability"], prior["u_probability"]
             learned = level.get("m_probability", m)
             # small companies have few pairs to learn from: never far from what is assumed
-            level["m_probability"] = round(min(max(learned, m / _FAR), m * _FAR, 0.999), 9)
-            level["u_probability"] = round(max(level.get("u_probability", u), 1e-8), 12)
+            m = round(min(max(learned, m / _FAR), m * _FAR, 0.999), 9)
+            level["m_probability"] = m
+            # some of the random pairs are one person, in a small company not few: without them
+            seen = level.get("u_probability", u)
+            others = (seen - matches * m) / (1 - matches)
+            u = others if others > matches * m else min(seen, u)
+            level["u_probability"] = round(max(u, 1e-8), 12)
     settings["probability_two_random_records_match"] = float(
         f"{settings['probability_two_random_records_match']:.9g}"
     )
@@ -597,7 +622,11 @@ def _judge(
     def at(comparison: str, label: str) -> str:
         return f"gamma_{comparison} = {place[comparison, label]}"
 
-    namesakes = "reachable_as_one" if limits.guard == "contacts" else "true"
+    namesakes = (
+        f"(reachable_as_one or match_probability >= {limits.certain})"
+        if limits.guard == "contacts"
+        else "true"
+    )
     contradicts = (
         "gamma_first_name = 0 or gamma_birth_date = 0" if limits.guard != "none" else "false"
     )
@@ -662,21 +691,21 @@ def _judge(
     )
 
 
-def settle(edges: pa.Table, identifiers: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """What pairs say only together: identifiers that a household shares, merges in doubt.
+def settle(edges: pa.Table, identifiers: pa.Table, shared: pa.Table) -> pa.Table:
+    """What pairs say only together: merges in doubt become reviews.
 
-    A mailbox or telephone of two people of one household ties nobody. A record without anything
+    A record without anything
     personal that could be either of two people (a name alone, or a shared mailbox without a first
     name) is nobody's yet: its merges become reviews.
 
     Args:
         edges: of `score`, all of them.
-        identifiers: record_key, identifier_type, identifier_value, confidence: what ties records
-            without a score.
+        identifiers: record_key, identifier_type, identifier_value: what ties records without a
+            score.
+        shared: identifier_type, identifier_value: of two people of one household; they tie nobody.
 
     Returns:
-        The edges with some merges turned into reviews, and the shared identifiers
-        (identifier_type, identifier_value), which are not to be used.
+        The edges, some of the merges turned into reviews.
     """
     from dbt_project.enrichment.clusters import cluster_records
 
@@ -684,6 +713,7 @@ def settle(edges: pa.Table, identifiers: pa.Table) -> tuple[pa.Table, pa.Table]:
         _quiet(connection)
         connection.register("given_edges", edges)
         connection.register("identifiers", identifiers)
+        connection.register("shared", shared)
         connection.execute("""
             create temp table edge as
             select
@@ -708,11 +738,6 @@ def settle(edges: pa.Table, identifiers: pa.Table) -> tuple[pa.Table, pa.Table]:
                     and l.identifier_type = r.identifier_type
                     and l.identifier_value = r.identifier_value;
 
-            create temp table shared as
-            select distinct identifier_type, identifier_value
-            from common where level = 'household'
-            order by all;
-
             -- tied by nothing but what a household shares, and one of the two has no first name
             create temp table nameless as
             select distinct left_key, right_key
@@ -720,7 +745,7 @@ def settle(edges: pa.Table, identifiers: pa.Table) -> tuple[pa.Table, pa.Table]:
             where level = 'merge' and not named
         """)
         ties = connection.execute("""
-            select record_key, identifier_type, identifier_value, confidence
+            select record_key, identifier_type, identifier_value, 0 as strength
             from identifiers anti join shared using (identifier_type, identifier_value)
             union all
             select unnest([left_key, right_key]), 'pair', left_key || chr(31) || right_key, 0
@@ -771,4 +796,4 @@ def settle(edges: pa.Table, identifiers: pa.Table) -> tuple[pa.Table, pa.Table]:
             left join weak on edge.left_key = weak.left_key and edge.right_key = weak.right_key
             order by edge.left_key, edge.right_key
         """).to_arrow_table()
-        return settled.cast(EDGES), connection.table("shared").to_arrow_table()
+        return settled.cast(EDGES)

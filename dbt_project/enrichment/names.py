@@ -106,15 +106,24 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         case
             when first_name is not null or last_name is not null then first_name
             when full_name like '%,%' then trim(split_part(full_name, ',', 2))
-            else split_part(plain, ' ', 1)
+            when not is_lone or is_first then split_part(plain, ' ', 1)
         end as first_name,
         case
             when first_name is not null or last_name is not null then last_name
             when full_name like '%,%' then trim(split_part(full_name, ',', 1))
+            when is_lone and not is_first then plain
             else nullif(trim(substr(plain, length(split_part(plain, ' ', 1)) + 1)), '')
         end as last_name
     from (
-        select *, regexp_replace(trim(full_name), '{_TITLES}', '', 'i') as plain from {records}
+        select
+            *,
+            case when not contains(full_name, '@') then
+                regexp_replace(trim(full_name), '{_TITLES}', '', 'i')
+            end as plain,
+            -- a single word is a family name, unless it is known as a first name
+            not contains(plain, ' ') as is_lone,
+            spelling(folded(plain)) in (select key from nicknames) as is_first
+        from {records}
     );
 
     -- each name is worked on once, however many records carry it

@@ -134,6 +134,27 @@ class Simulation(Strict):
     days: float = Field(730, gt=0, description="Length of the story when it is made.")
 
 
+class Identity(Strict):
+    """How much it takes for records to be one customer."""
+
+    preset: Literal[
+        "strict",
+        "default",
+        "loose",
+        "email_exact_name_fuzzy",
+        "postcode_exact_address_name_fuzzy",
+    ] = Field("default", description="How pairs of records are judged; strict: identifiers alone.")
+    one_account_in: list[Name] = Field(
+        default_factory=list,
+        description="Sources in which a person has one record, unless they were merged there.",
+    )
+    max_records: int = Field(500, ge=2, description="Of one customer; above, weak ties are cut.")
+    labels: str | None = Field(
+        None,
+        description="Parquet or CSV file of records whose person is known, to measure against.",
+    )
+
+
 class Mapping(Strict):
     """A company's sources and what is in them."""
 
@@ -155,6 +176,7 @@ class Mapping(Strict):
     simulation: Simulation | None = Field(
         None, description="Of a company made up to try this out; connectors then ask a simulator."
     )
+    identity: Identity = Field(default_factory=Identity, description="Who is who.")
     sources: dict[Name, SourceMapping] = Field(min_length=1)
 
     @property

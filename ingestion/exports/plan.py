@@ -11,6 +11,9 @@ from ingestion.exports.records import CheckedRecord
 from ingestion.lake import IDENTITY_DATASET, Lake, Load
 
 
+_LEFT_BY_BUILDS = ("lake_setup", "registry_files", "ledger_files", "match_model", "run_id")
+
+
 def build_plan(
     mapping: LoadedMapping, lake: Lake, *, known_at: datetime | None = None
 ) -> dict[str, Any]:
@@ -62,11 +65,7 @@ def build_plan(
         "as_of": lake.newest_extraction(files),
         "known_at": known_at.isoformat() if known_at else None,
         "lake_setup": lake.duckdb_setup(),
-        "registry_files": [
-            lake.readable(p)
-            for p in lake.files(IDENTITY_DATASET, spec.company)
-            if p.endswith(".parquet")
-        ],
+        **_identity(mapping, lake),
         "concepts": concepts,
     }
 
@@ -81,8 +80,32 @@ def mapping_hash(plan: dict[str, Any]) -> str:
 
 
 def input_hash(plan: dict[str, Any]) -> str:
-    """Of everything that the marts follow from, but for code and registry."""
-    return _hash({k: v for k, v in plan.items() if k not in ("lake_setup", "registry_files")})
+    """Of everything that the marts follow from, but for code and what earlier builds left."""
+    return _hash({k: v for k, v in plan.items() if k not in _LEFT_BY_BUILDS})
+
+
+def _identity(mapping: LoadedMapping, lake: Lake) -> dict[str, Any]:
+    """Ids given out, decisions and events so far, and the newest matching model of the company."""
+    company = mapping.spec.company
+    kept = {
+        kind: [p for p in lake.files(IDENTITY_DATASET, company, *folder) if p.endswith(suffix)]
+        for kind, folder, suffix in (
+            ("registry", (), ".parquet"),
+            ("decisions", ("decisions",), ".parquet"),
+            ("ledger", ("ledger",), ".parquet"),
+            ("models", ("models",), ".json"),
+        )
+    }
+    here = lake.path(IDENTITY_DATASET, company)
+    registry = [p for p in kept["registry"] if p.rpartition("/")[0] == here]
+    model = lake.readable(kept["models"][-1]) if kept["models"] else None
+    return {
+        "registry_files": [lake.readable(p) for p in registry],
+        "decision_files": [lake.readable(p) for p in kept["decisions"]],
+        "ledger_files": [lake.readable(p) for p in kept["ledger"]],
+        "match_model": model,
+        "identity": mapping.spec.identity.model_dump(),
+    }
 
 
 def _hash(value: Any) -> str:

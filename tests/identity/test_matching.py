@@ -64,6 +64,22 @@ def edges(people: pa.Table, model: dict[str, Any]) -> pa.Table:
     return score(people, model)
 
 
+def shared_at_home(edges: pa.Table, identifiers: pa.Table) -> pa.Table:
+    """The identifiers of two people of one household."""
+    with duckdb.connect() as connection:
+        connection.register("edges", edges)
+        connection.register("identifiers", identifiers)
+        return connection.sql("""
+            select distinct l.identifier_type, l.identifier_value
+            from edges
+            inner join identifiers as l on left_key = l.record_key
+            inner join identifiers as r on right_key = r.record_key
+                and l.identifier_type = r.identifier_type
+                and l.identifier_value = r.identifier_value
+            where level = 'household'
+        """).to_arrow_table()
+
+
 def judged(people: pa.Table, model: dict[str, Any], **options: Any) -> dict[tuple[str, str], str]:
     found = score(people, model, **options)
     pairs = zip(found["left_key"].to_pylist(), found["right_key"].to_pylist(), strict=True)
@@ -104,9 +120,10 @@ def test_short_forms_share_a_form_with_the_name(short: str, name: str) -> None:
 
 
 def test_full_names_are_split() -> None:
-    rows = [{"full_name": n} for n in ("Anna Maria da Silva", "da Silva, Anna", "Anna")]
-    assert forms("first_key", *rows) == ["ana", "ana", "ana"]
-    assert forms("last_written", *rows) == ["maria da silva", "da silva", None]
+    full = ("Anna Maria da Silva", "da Silva, Anna", "Anna", "Berginger", "a.vogel@mail.example")
+    rows = [{"full_name": n} for n in full]
+    assert forms("first_key", *rows) == ["ana", "ana", "ana", None, None]
+    assert forms("last_written", *rows) == ["maria da silva", "da silva", None, "berginger", None]
 
 
 def test_a_familys_endings_are_one_family() -> None:
@@ -323,9 +340,10 @@ def test_settling_frees_what_a_household_shares(model: dict[str, Any]) -> None:
     keys = [f"s:{i:04}" for i in range(4)]
     identifiers = pa.table(
         {"record_key": keys, "identifier_type": ["email"] * 4,
-         "identifier_value": [shared["email"]] * 4, "confidence": [20] * 4}
+         "identifier_value": [shared["email"]] * 4}
     )  # fmt: skip
-    settled, freed = settle(found, identifiers)
+    freed = shared_at_home(found, identifiers)
+    settled = settle(found, identifiers, freed)
     assert freed.to_pylist() == [
         {"identifier_type": "email", "identifier_value": shared["email"]}
     ]  # fmt: skip
@@ -344,14 +362,15 @@ def test_a_small_company_is_told_apart(world: duckdb.DuckDBPyConnection, edges: 
             from person_record where not regexp_matches(email, '{roles}')
         )
         select record_key, 'email' as identifier_type,
-            split_part(local_part, '+', 1) || '@' || domain as identifier_value, 20 as confidence
+            split_part(local_part, '+', 1) || '@' || domain as identifier_value, 20 as strength
         from mailboxes
         union all
         select record_key, 'phone', phone, 10 from person_record where phone similar to '\\+[0-9]+'
         union all
         select record_key, 'record', record_key, 40 from person_record
     """).to_arrow_table()  # fmt: skip
-    settled, shared = settle(edges, identifiers)
+    shared = shared_at_home(edges, identifiers)
+    settled = settle(edges, identifiers, shared)
     world.register("settled", settled)
     world.register("identifiers", identifiers)
     world.register("shared", shared)

@@ -1,15 +1,17 @@
-"""Records that are one person: connected components of the usable identifiers."""
+"""Records that are one person: what ties connect, within what keeps people apart."""
 
 
 def model(dbt, session):
     dbt.config(materialized="table")
     from dbt_project.enrichment.clusters import cluster_records
 
-    usable = (
-        dbt.ref("int_identity__identifiers")
-        .filter("blocked_by is null")
-        .project("record_key, identifier_type, identifier_value, confidence")
-    )
+    settings = dbt.ref("int_identity__settings")
+    ties = dbt.ref("int_identity__ties")
+    apart = dbt.ref("int_identity__apart")
+    accounts = dbt.ref("int_identity__sole_accounts")
     return cluster_records(
-        usable.to_arrow_table(), max_cluster_size=int(dbt.config.meta_get("max_cluster_size"))
+        ties.to_arrow_table(),
+        settings.project("max_records").fetchone()[0],
+        apart=apart.project("left_key, right_key").to_arrow_table(),
+        accounts=accounts.to_arrow_table(),
     )

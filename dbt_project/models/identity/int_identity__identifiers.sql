@@ -7,7 +7,7 @@ phones as (
     select * from {{ ref('int_identity__phones') }}
 ),
 
-identifiers as (
+given as (
     select record_key, 'record' as identifier_type, record_key as identifier_value from records
     union all
     select record_key, 'record', other_record_key from records where other_record_key is not null
@@ -28,10 +28,22 @@ identifiers as (
     union all
     select record_key, 'email', {{ normal_email('email') }} from records where email is not null
     union all
+    -- further mailboxes of the record, as its system lists them: old ones of people who have moved, too
+    select record_key, 'email', {{ normal_email('other') }}
+    from (
+        select record_key, unnest(regexp_extract_all(other_emails, '[^\s;,:<>"'']+@[^\s;,:<>"'']+')) as other
+        from records
+        where other_emails is not null
+    ) as others
+    union all
     select records.record_key, 'phone', phones.e164
     from records
     inner join phones
         on records.phone = phones.phone and records.country is not distinct from phones.country
+),
+
+identifiers as (
+    select distinct * from given where identifier_value is not null
 ),
 
 blocked as (
@@ -88,5 +100,4 @@ left join blocked
         identifiers.identifier_type = blocked.identifier_type
         and identifiers.identifier_value = blocked.identifier_value
         and identifiers.identifier_value <> identifiers.record_key
-where identifiers.identifier_value is not null
 group by all

@@ -16,7 +16,16 @@ with recorded as (
         merged_into_id,
         other_record_key,
         email,
+        other_emails,
         phone,
+        first_name,
+        last_name,
+        full_name,
+        birth_date,
+        company_name,
+        street,
+        postal_code,
+        city,
         country,
         anonymous_id
     from {{ ref('person_records') }}

@@ -7,7 +7,10 @@ assignments as (
 ),
 
 identifiers as (
-    select * from {{ ref('int_identity__identifiers') }} where blocked_by is null
+    select
+        *,
+        count(*) over (partition by identifier_type, identifier_value) as sharing_records
+    from {{ ref('int_identity__ties') }}
 ),
 
 -- an identifier explains a record's membership when another record of the same customer has it too
@@ -23,7 +26,7 @@ shared as (
 rules as (
     select
         identifiers.record_key,
-        arg_max(identifiers.identifier_type, identifiers.confidence) as rule
+        arg_max(identifiers.identifier_type, identifiers.strength) as rule
     from identifiers
     inner join assignments on identifiers.record_key = assignments.record_key
     inner join shared
