@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,15 +94,15 @@ class Lake:
             self.fs.rm_file(path)
         return len(doomed)
 
-    def put(self, local: Path, target: str) -> None:
-        """Copy a file into the lake so that it appears whole: by rename, or one upload."""
+    def write(self, content: bytes, target: str) -> None:
+        """Write a file into the lake so that it appears whole: by rename, or one upload."""
         if self.is_local:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             draft = Path(target).with_suffix(".tmp")
-            shutil.copyfile(local, draft)
+            draft.write_bytes(content)
             draft.replace(target)
         else:
-            self.fs.put_file(str(local), target)
+            self.fs.pipe_file(target, content)
 
     def duckdb_setup(self) -> list[str]:
         """Statements after which every cursor of a DuckDB can read the lake; no secrets in them.

@@ -23,7 +23,7 @@ from orchestration.settings import Settings, now
 from orchestration.sources import lake_tables, load_source
 from orchestration.warehouse import (
     begin_build,
-    commit_registry,
+    commit_identity,
     read_plan,
     record_build,
     staged_fingerprint,
@@ -166,7 +166,7 @@ def _dbt_models(
         pool=WAREHOUSE_POOL,
     )
     def build_warehouse(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        plan, fingerprint = write_plan(settings, settings.mapping())
+        plan, fingerprint = write_plan(settings, settings.mapping(), context.run.run_id)
         if not plan["concepts"]:
             raise CxmError("no source has been loaded yet, so there is nothing to build")
         forced = context.run.tags.get("cxm/full_refresh") == "true"
@@ -286,7 +286,7 @@ def _identity_registry(settings: Settings, marts: Sequence[dg.AssetKey]) -> dg.A
     )
     def identity_registry() -> dg.MaterializeResult:
         with settings.warehouse_lock():
-            added = commit_registry(
+            added = commit_identity(
                 settings.warehouse, settings.lake, read_plan(settings)["company"]
             )
         progress.say(f"identity registry: {added:,} new assignments")

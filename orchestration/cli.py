@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ingestion.errors import CxmError, MappingError, SettingError
 from ingestion.simulator.cli import app as simulator_app
+from orchestration.identity_cli import app as identity_app
 from orchestration.settings import Settings, now
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 sources_app = typer.Typer(help="The systems that are connected, one by one.")
 app.add_typer(sources_app, name="sources")
+app.add_typer(identity_app, name="identity")
 app.add_typer(simulator_app, name="simulate")
 # one line stays one line, however long: what greps a pipe must not meet breaks of its width
 console = Console(highlight=False, soft_wrap=True)
@@ -82,7 +84,7 @@ def publish(
 ) -> None:
     """Publish the warehouse as it was last built and gated, or go back to an earlier version."""
     from orchestration import publish as publishing
-    from orchestration.warehouse import commit_registry, read_plan, recorded_build
+    from orchestration.warehouse import commit_identity, read_plan, recorded_build
 
     if to is not None and not rollback:
         raise SettingError("--to goes with --rollback")
@@ -99,7 +101,7 @@ def publish(
             if outcome.blocks("landed") or outcome.blocks("marts"):
                 raise CxmError(f"the gates do not let it pass; see {outcome.page}")
             # ids that readers see must outlive the warehouse
-            commit_registry(settings.warehouse, settings.lake, read_plan(settings)["company"])
+            commit_identity(settings.warehouse, settings.lake, read_plan(settings)["company"])
             publication = publishing.publish_build(settings)
             write_report(settings)
     if as_json:

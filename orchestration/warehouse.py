@@ -7,11 +7,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ingestion.errors import CxmError
 from ingestion.exports.mapping import LoadedMapping
-from ingestion.exports.plan import build_plan, input_hash, mapping_hash
-from ingestion.lake import IDENTITY_DATASET, Lake
+from ingestion.exports.plan import build_plan, identity_folder, input_hash, mapping_hash
+from ingestion.lake import Lake
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
 
 BUILD_TABLE = "main.cxm_build"
@@ -31,9 +33,11 @@ class Fingerprint:
         return f"{self.inputs}-{self.code}"
 
 
-def write_plan(settings: Settings, mapping: LoadedMapping) -> tuple[dict[str, Any], Fingerprint]:
+def write_plan(
+    settings: Settings, mapping: LoadedMapping, run_id: str = ""
+) -> tuple[dict[str, Any], Fingerprint]:
     """Make the plan of a build and put it where dbt reads it, whole or not at all."""
-    plan = build_plan(mapping, settings.lake)
+    plan = build_plan(mapping, settings.lake) | {"run_id": run_id}
     settings.plan.parent.mkdir(parents=True, exist_ok=True)
     draft = settings.plan.with_suffix(".tmp")
     draft.write_text(json.dumps(plan, indent=1))
@@ -105,34 +109,62 @@ def recorded_build(warehouse: Path) -> tuple[str, str]:
     return row
 
 
-def commit_registry(warehouse: Path, lake: Lake, company: str) -> int:
-    """Append the ids that this build gave out to the registry in the lake; returns their number.
+def commit_identity(warehouse: Path, lake: Lake, company: str) -> int:
+    """Put into the lake what this build knows of identity; returns the number of ids given out.
 
-    One new file, written under its final name in one step: a reader sees all of it or nothing.
+    The ledger's events and a newly learned matching model come first, the ids last: a build that
+    dies in between makes the same events again, under the same event ids.
     """
-    folder = lake.path(IDENTITY_DATASET, company)
-    written = [p for p in lake.files(IDENTITY_DATASET, company) if p.endswith(".parquet")]
-    sequence = max((int(PurePosixPath(p).stem) for p in written), default=0) + 1
-    local = warehouse.parent / "state" / f"registry-{sequence:08d}.parquet"
-    quoted = str(local).replace("'", "''")
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        row = connection.execute(
-            f"""
-            copy (
-                select record_key, customer_id, minted_from, assigned_at,
-                    cast({sequence} as bigint) as sequence
-                from identity.int_identity__assignments
-                where customer_id is distinct from previous_customer_id
-                order by record_key
-            ) to '{quoted}' (format parquet)
-            """
+        events, _ = _next_file(lake, company, "ledger", "parquet")
+        _put_rows(connection, lake, events, """
+            select * from identity.int_identity__events
+            where event_id not in (select event_id from identity.int_identity__ledger)
+            order by event_id
+        """)  # fmt: skip
+        learned = connection.execute(
+            "select model from identity.int_identity__match_model where is_new"
         ).fetchone()
-    added = int(row[0]) if row else 0
-    if added:
-        lake.put(local, f"{folder}/{sequence:08d}.parquet")
-    local.unlink(missing_ok=True)
-    return added
+        if learned:
+            model, _ = _next_file(lake, company, "models", "json")
+            lake.write(learned[0].encode(), model)
+        registry, sequence = _next_file(lake, company, "registry", "parquet")
+        return _put_rows(connection, lake, registry, f"""
+            select record_key, customer_id, minted_from, assigned_at,
+                cast({sequence} as bigint) as sequence
+            from identity.int_identity__assignments
+            where customer_id is distinct from previous_customer_id
+            order by record_key
+        """)  # fmt: skip
+
+
+def append_decisions(lake: Lake, company: str, decisions: pa.Table) -> None:
+    """Add what people decided about pairs of records to the lake; the next build follows it."""
+    target, _ = _next_file(lake, company, "decisions", "parquet")
+    _put_table(lake, target, decisions)
+
+
+def _next_file(lake: Lake, company: str, kind: str, suffix: str) -> tuple[str, int]:
+    """Path of the next file of a kind that is only ever added to, and its number."""
+    parts = identity_folder(company, kind)
+    written = [PurePosixPath(p) for p in lake.files(*parts)]
+    sequence = max((int(p.stem) for p in written if p.suffix == f".{suffix}"), default=0) + 1
+    return lake.path(*parts, f"{sequence:08d}.{suffix}"), sequence
+
+
+def _put_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, target: str, query: str) -> int:
+    """Write the rows of a query as one Parquet file of the lake; none where there are no rows."""
+    rows = connection.execute(query).to_arrow_table()
+    if rows.num_rows:
+        _put_table(lake, target, rows)
+    return rows.num_rows
+
+
+def _put_table(lake: Lake, target: str, table: pa.Table) -> None:
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer)
+    lake.write(buffer.getvalue().to_pybytes(), target)
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,7 @@ RULES = (
 )  # fmt: skip
 PAIRS_PER_RECORD = 5  # of one rule, above which it is tightened
 LEAST_PAIRS = 200_000  # which are always allowed
+_PAIRS_AT_ONCE = 2_000_000
 
 # Two names that are both common are two names, not one with a slip of the pen; and Paul and Paula
 # or Christian and Christiane live together more often than one of them is mistyped.
@@ -389,24 +390,40 @@ def score(
     """
     if preset not in PRESETS:
         raise ValueError(f"matching preset {preset} is unknown; use one of {', '.join(PRESETS)}")
+    limits = thresholds or PRESETS[preset]
+    if limits is None:
+        return EDGES.empty_table()
     if model.get("version") != VERSION:
         raise ValueError(
             f"matching model has version {model.get('version')}, this is {VERSION}; train it again"
         )
-    limits = thresholds or PRESETS[preset]
-    if limits is None or comparable.num_rows < 2:
+    if comparable.num_rows < 2:
         return EDGES.empty_table()
     with duckdb.connect() as connection:
         _quiet(connection)
         _number(connection, comparable, new)
         _block(connection, model["blocking"], only_new=new is not None)
         linker = _linker(connection, model, model["settings"])
-        pairs = linker._db_api.register("blocked")
-        linker.table_management.register_blocked_pairs_for_predict(pairs)
-        scored = linker.inference.predict(
-            threshold_match_probability=min(limits.review, limits.household), warning_mode="never"
+        blocked = _one(connection, "select count(*) from blocked")[0]
+        found = []
+        # what all pairs weigh, comparison by comparison, would fill the memory
+        for start in range(0, max(blocked, 1), _PAIRS_AT_ONCE):
+            connection.execute(f"""
+                create temp table blocked_{start} as
+                select * from blocked where rowid >= {start} and rowid < {start + _PAIRS_AT_ONCE}
+            """)
+            pairs = linker._db_api.register(f"blocked_{start}")
+            linker.table_management.register_blocked_pairs_for_predict(pairs)
+            scored = linker.inference.predict(
+                threshold_match_probability=min(limits.review, limits.household),
+                warning_mode="never",
+            )
+            found.append(_judge(connection, scored.physical_name, model["settings"], limits))
+            scored.drop_table_from_database_and_remove_from_cache()
+            connection.execute(f"drop table blocked_{start}")
+        return pa.concat_tables(found).sort_by(
+            [("left_key", "ascending"), ("right_key", "ascending")]
         )
-        return _judge(connection, scored.physical_name, model["settings"], limits)
 
 
 def _quiet(connection: duckdb.DuckDBPyConnection) -> None:
@@ -684,7 +701,6 @@ def _judge(
             list_filter([{", ".join(evidence)}], lambda x: x is not null) as evidence
         from judged
         where level is not null
-        order by left_key, right_key
     """)
         .to_arrow_table()
         .cast(EDGES)

@@ -176,7 +176,9 @@ class Mapping(Strict):
     simulation: Simulation | None = Field(
         None, description="Of a company made up to try this out; connectors then ask a simulator."
     )
-    identity: Identity = Field(default_factory=Identity, description="Who is who.")
+    identity: Identity = Field(
+        default_factory=lambda: Identity.model_validate({}), description="Who is who."
+    )
     sources: dict[Name, SourceMapping] = Field(min_length=1)
 
     @property
@@ -210,7 +212,7 @@ class LoadedMapping:
         self.path = path
         self.spec = mapping
         self.concepts = load_concepts()
-        for name in only or ():
+        for name in [*(only or ()), *mapping.identity.one_account_in]:
             if name not in mapping.sources:
                 raise MappingError(
                     f"{path.name}: no source {name!r}{nearest_hint(name, mapping.sources)}"

@@ -10,7 +10,6 @@ from ingestion.exports.paths import elements_sql
 from ingestion.exports.records import CheckedRecord
 from ingestion.lake import IDENTITY_DATASET, Lake, Load
 
-
 _LEFT_BY_BUILDS = ("lake_setup", "registry_files", "ledger_files", "match_model", "run_id")
 
 
@@ -84,26 +83,25 @@ def input_hash(plan: dict[str, Any]) -> str:
     return _hash({k: v for k, v in plan.items() if k not in _LEFT_BY_BUILDS})
 
 
+def identity_folder(company: str, kind: str) -> tuple[str, ...]:
+    """Where the lake keeps what is known of identity: registry, decisions, ledger, models."""
+    return (IDENTITY_DATASET, company) if kind == "registry" else (IDENTITY_DATASET, company, kind)
+
+
 def _identity(mapping: LoadedMapping, lake: Lake) -> dict[str, Any]:
     """Ids given out, decisions and events so far, and the newest matching model of the company."""
     company = mapping.spec.company
-    kept = {
-        kind: [p for p in lake.files(IDENTITY_DATASET, company, *folder) if p.endswith(suffix)]
-        for kind, folder, suffix in (
-            ("registry", (), ".parquet"),
-            ("decisions", ("decisions",), ".parquet"),
-            ("ledger", ("ledger",), ".parquet"),
-            ("models", ("models",), ".json"),
-        )
-    }
-    here = lake.path(IDENTITY_DATASET, company)
-    registry = [p for p in kept["registry"] if p.rpartition("/")[0] == here]
-    model = lake.readable(kept["models"][-1]) if kept["models"] else None
+
+    def kept(kind: str, suffix: str) -> list[str]:
+        folder = lake.path(*identity_folder(company, kind))
+        inside = [p for p in lake.files(*identity_folder(company, kind)) if p.endswith(suffix)]
+        return [lake.readable(p) for p in inside if p.rpartition("/")[0] == folder]
+
     return {
-        "registry_files": [lake.readable(p) for p in registry],
-        "decision_files": [lake.readable(p) for p in kept["decisions"]],
-        "ledger_files": [lake.readable(p) for p in kept["ledger"]],
-        "match_model": model,
+        "registry_files": kept("registry", ".parquet"),
+        "decision_files": kept("decisions", ".parquet"),
+        "ledger_files": kept("ledger", ".parquet"),
+        "match_model": next(reversed(kept("models", ".json")), None),
         "identity": mapping.spec.identity.model_dump(),
     }
 

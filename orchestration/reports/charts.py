@@ -181,6 +181,45 @@ def stages(customers: Mapping[str, int], key: str, title: str) -> str:
     return svg((bar + figures).properties(width=WIDTH - 40, height=230), key, title)
 
 
+def waterfall(steps: Points, key: str, title: str) -> str:
+    """Weights that add up, one bar each from where the one before has ended; the last is the sum.
+
+    Steps have name, from, to and weight.
+    """
+    order = [step["name"] for step in steps]
+    ends = [end for step in steps for end in (step["from"], step["to"])]
+    room = 0.25 * (max(ends) - min(ends))
+    rows = [
+        dict(step) | {"label": f"{step['weight']:+.1f}", "end": max(step["from"], step["to"])}
+        for step in steps
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y(
+            "name:N",
+            sort=order,
+            # in the reader's font names are wider than the drawer thinks
+            axis=alt.Axis(
+                title=None,
+                domain=False,
+                ticks=False,
+                labelColor=INK,
+                labelLimit=400,
+                minExtent=7.5 * max(map(len, order)),
+            ),
+        )
+    )
+    scale = alt.Scale(domain=[min(ends), max(ends) + room])
+    bar = base.mark_bar(size=14).encode(
+        x=alt.X("from:Q", scale=scale, axis=alt.Axis(title="match weight, log2 of the odds")),
+        x2="to:Q",
+        color=alt.condition("datum.weight >= 0", alt.value(ACCENT), alt.value(SECOND)),
+    )
+    figures = base.mark_text(align="left", dx=5, fontSize=12, color=INK).encode(
+        x=alt.X("end:Q", scale=scale), text="label:N"
+    )
+    return svg((bar + figures).properties(width=WIDTH, height=26 * len(order)), key, title)
+
+
 def retention(cells: Points, key: str, title: str) -> str:
     """Share of each cohort that bought again, by months since its first order."""
     rows = [

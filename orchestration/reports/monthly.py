@@ -73,6 +73,19 @@ def build_report(
     """Write the page about one month of a published database; `title` is its heading."""
     with duckdb.connect(str(database), read_only=True) as connection:
         page = _page(Marts(connection), currency, month)
+    size = render(
+        "monthly.html.j2",
+        target,
+        **page, title=title, version=published_version, palette=charts.PALETTE,
+    )  # fmt: skip
+    return ReportInfo(target, size, **page["info"])
+
+
+def render(template: str, target: Path, **values: Any) -> int:
+    """Write a page from a template of this folder; returns its bytes.
+
+    A reader finds the old page or the new one, never half of one.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -80,15 +93,12 @@ def build_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html = environment.get_template("monthly.html.j2").render(
-        **page, title=title, version=published_version, palette=charts.PALETTE
-    )
+    html = environment.get_template(template).render(**values)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # A reader finds the old page or the new one, never half of one.
     draft = target.with_name(f".{target.name}.part")
     draft.write_text(html, encoding="utf-8", newline="\n")
     draft.replace(target)
-    return ReportInfo(target, len(html.encode()), **page["info"])
+    return len(html.encode())
 
 
 def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from orchestration.manifest import dbt_folders, put_venv_on_path
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.sources import load_source
 from orchestration.warehouse import (
-    commit_registry,
+    commit_identity,
     project_hash,
     read_plan,
     record_build,
@@ -118,4 +118,4 @@ def build(home: Home, select: str = "*") -> None:
     dbt(home, "build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test",
         "--select", select, *(["--full-refresh"] if refresh else []))  # fmt: skip
     record_build(settings.warehouse, fingerprint, plan["as_of"])
-    commit_registry(settings.warehouse, settings.lake, read_plan(settings)["company"])
+    commit_identity(settings.warehouse, settings.lake, read_plan(settings)["company"])

@@ -1,5 +1,8 @@
 """Who is who, and that an id stays with its customer whatever is learnt later."""
 
+import json
+import shutil
+
 import pytest
 
 from tests.pipeline.company import (
@@ -7,10 +10,11 @@ from tests.pipeline.company import (
     PEOPLE,
     customer,
     write_batch,
+    write_company,
     write_mapping,
 )
 from tests.pipeline.conftest import Homes, build
-from tests.support import Home
+from tests.support import Home, table_hashes
 
 IDENTITY = "+bridge_customer_records"
 
@@ -72,3 +76,36 @@ def test_a_corrected_email_splits_and_the_larger_part_keeps_the_id(
     assert {after[r] for r in doras} == {before["shop:C1"]}
     assert len({after[r] for r in eves}) == 1
     assert after["shop:C4"] not in before.values()
+
+
+def test_a_merge_that_is_undone_leaves_every_mart_as_it_was(homes: Homes, harbor: Home) -> None:
+    folder = homes.base / "decided"
+    home = homes.make("decided-home", write_company(folder))
+    shutil.copytree(harbor.path / "lake", home.path / "lake")
+    build(home)
+    before = table_hashes(home.path / "warehouse.duckdb")
+    ids = customers_of(home)
+    one, other = ids["shop:C10"], next(i for r, i in ids.items() if i != ids["shop:C10"])
+    home.cxm("identity", "merge", one, other, "--reason", "they told us")
+    build(home)
+    joined = customers_of(home)
+    assert {joined[r] for r, i in ids.items() if i in (one, other)} == {joined["shop:C10"]}
+    assert table_hashes(home.path / "warehouse.duckdb") != before
+    away = sorted(r for r, i in ids.items() if i == other)
+    home.cxm("identity", "unmerge", joined["shop:C10"], *away, "--reason", "they took it back")
+    build(home)
+    assert customers_of(home) == ids
+    assert table_hashes(home.path / "warehouse.duckdb") == before
+    told = home.warehouse(
+        "select kind, reason from quality.identity_ledger where kind <> 'source_merge'"
+        " order by occurred_at, kind, record_keys[1]"
+    )
+    assert ("merge", "decision") in told and ("split", "decision") in told
+    assert ("decision", "they told us") in told and ("decision", "they took it back") in told
+    explained = json.loads(home.cxm("identity", "explain", "shop:C10", "--json").stdout)
+    assert {r["record_key"] for r in explained["records"]} == {
+        r for r, i in ids.items() if i == one
+    }
+    assert [e["kind"] for e in explained["events"]][-1] in ("merge", "decision")
+    refused = home.cxm("identity", "unmerge", one, "shop:nobody", "--reason", "x", check=False)
+    assert refused.returncode == 2 and "no record of" in refused.stderr

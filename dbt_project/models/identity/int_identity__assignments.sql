@@ -14,7 +14,14 @@ history as (
 ),
 
 known as (
-    select record_key, customer_id, assigned_at from history where is_current
+    select record_key, customer_id from history where is_current
+),
+
+-- an id that comes back has been the record's since it first was
+held as (
+    select record_key, customer_id, min(assigned_at) as assigned_at
+    from history
+    group by record_key, customer_id
 ),
 
 pairs as (
@@ -90,7 +97,8 @@ select
     ids.customer_id,
     ids.minted_from,
     known.customer_id as previous_customer_id,
-    case when known.customer_id = ids.customer_id then known.assigned_at else {{ as_of() }} end as assigned_at
+    coalesce(held.assigned_at, {{ as_of() }}) as assigned_at
 from clusters
 inner join ids on clusters.cluster_key = ids.cluster_key
 left join known on clusters.record_key = known.record_key
+left join held on clusters.record_key = held.record_key and ids.customer_id = held.customer_id

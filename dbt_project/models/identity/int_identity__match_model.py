@@ -9,12 +9,13 @@ def model(dbt, session):
 
     from dbt_project.enrichment import matching
 
-    known = dbt.ref("int_identity__settings").project("known_model").fetchone()[0]
+    preset, known = dbt.ref("int_identity__settings").project("preset, known_model").fetchone()
     people = dbt.ref("int_identity__comparable")
     records = people.count("record_key").fetchone()[0]
     learned = json.loads(known) if known else None
-    is_new = not matching.is_usable(learned, records)
+    is_scored = matching.PRESETS[preset] is not None
+    is_new = is_scored and not matching.is_usable(learned, records)
     if is_new:
         learned = matching.train(people.to_arrow_table())
-    text = json.dumps(learned, sort_keys=True)
-    return pa.table({"is_new": [is_new], "records": [learned["records"]], "model": [text]})
+    text = json.dumps(learned or {}, sort_keys=True)
+    return pa.table({"is_new": [is_new], "records": [records], "model": [text]})

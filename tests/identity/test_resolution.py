@@ -1,0 +1,228 @@
+"""What becomes of ids when records come, change and go: known answers, and no churn ever."""
+
+import random
+from datetime import date
+
+import pytest
+
+from tests.identity.resolution import Models, Resolution, compile_models, groups
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return compile_models(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.fixture
+def company(models: Models) -> Resolution:
+    return Resolution(models)
+
+
+def test_a_chain_is_one_customer(company: Resolution) -> None:
+    company.put(
+        {"id": "shop:1", "email": "a@x.org"},
+        {"id": "crm:1", "email": "A+crm@x.org", "phone": "+4930901820"},
+        {"id": "desk:1", "phone": "+49 30 901820"},
+    )
+    assert groups(company.build()) == [["crm:1", "desk:1", "shop:1"]]
+
+
+def test_a_new_source_changes_no_id_though_its_records_sort_before(company: Resolution) -> None:
+    company.put({"id": "shop:1", "email": "a@x.org"}, {"id": "shop:2", "email": "b@x.org"})
+    before = company.build()
+    company.put({"id": "crm:9", "email": "a@x.org"}, {"id": "crm:8", "email": "c@x.org"})
+    after = company.build()
+    assert before.items() <= after.items()
+    assert after["crm:9"] == before["shop:1"]
+    assert company.events() == []
+
+
+def test_a_corrected_key_moves_the_record_and_the_ledger_says_so(company: Resolution) -> None:
+    company.put(
+        {"id": "shop:1", "email": "dora@x.org"},
+        {"id": "shop:2", "email": "dora@x.org"},
+        {"id": "shop:3", "email": "dora@x.org"},
+        {"id": "crm:3", "email": "eve@x.org"},
+    )
+    before = company.build()
+    company.put({"id": "shop:3", "email": "eve@x.org"})
+    after = company.build()
+    assert {r: after[r] for r in ("shop:1", "shop:2", "crm:3")} == {
+        r: before[r] for r in ("shop:1", "shop:2", "crm:3")
+    }
+    assert after["shop:3"] == after["crm:3"]
+    assert company.events() == [
+        ("move", before["shop:1"], before["crm:3"], "email", ["shop:3"])
+    ]  # fmt: skip
+
+
+def test_a_union_keeps_one_id_and_a_split_leaves_it_with_the_larger_part(
+    company: Resolution,
+) -> None:
+    company.put(*({"id": f"shop:{n}", "email": "a@x.org"} for n in (1, 2, 3)))
+    company.put(*({"id": f"shop:{n}", "email": "b@x.org"} for n in (4, 5)))
+    before = company.build()
+    company.put({"id": "crm:1", "email": "a@x.org", "phone": "+4930901820"})
+    company.put({"id": "shop:4", "email": "b@x.org", "phone": "+4930901820"})
+    joined = company.build()
+    assert set(joined.values()) == {before["shop:1"]}
+    assert [e[:3] for e in company.events()] == [("merge", before["shop:4"], before["shop:1"])]
+    company.put({"id": "shop:4", "email": "b@x.org", "phone": None})
+    parted = company.build()
+    assert parted == {**before, "crm:1": before["shop:1"]}  # who leaves gets back what was his
+    kinds = [e[0] for e in company.events()]
+    assert sorted(kinds) == ["merge", "split"]
+
+
+def test_who_is_erased_and_comes_again_is_somebody_new(company: Resolution) -> None:
+    company.put({"id": "shop:1", "email": "a@x.org"}, {"id": "shop:2", "email": "b@x.org"})
+    before = company.build()
+    company.remove("shop:1")
+    assert company.build() == {"shop:2": before["shop:2"]}
+    assert company.events() == [
+        ("erasure", before["shop:1"], None, "no record is left", ["shop:1"])
+    ]  # fmt: skip
+    company.put({"id": "shop:7", "email": "a@x.org"})
+    again = company.build()
+    assert again["shop:7"] not in before.values()
+    company.put({"id": "shop:1", "email": "other@x.org"})  # the deletion was taken back
+    assert company.build()["shop:1"] == before["shop:1"]
+
+
+def test_a_shared_tablet_is_nobodys_and_one_of_ones_own_is(company: Resolution) -> None:
+    company.put({"id": "web:anna", "email": "a@x.org"}, {"id": "web:bert", "email": "b@x.org"})
+    seen = [("1", "anna", "tablet"), ("2", "bert", "tablet"), ("3", "anna", "phone"),
+            ("4", None, "tablet"), ("5", None, "phone")]  # fmt: skip
+    company.put(
+        *(
+            {"id": f"web:{n}", "person_record_key": who and f"web:{who}", "anonymous_id": device,
+             "kind": "page_view"}
+            for n, who, device in seen
+        ),
+        model="web_events",
+    )  # fmt: skip
+    assert groups(company.build()) == [
+        ["web:anna", "web:visitor:phone"], ["web:bert"], ["web:visitor:tablet"],
+    ]  # fmt: skip
+
+
+def test_ten_thousand_records_with_one_role_mailbox_are_ten_thousand_customers(
+    company: Resolution,
+) -> None:
+    company.put(*({"id": f"shop:{n}", "email": "info@reseller.org"} for n in range(5_000)))
+    company.put(*({"id": f"crm:{n}", "email": "everybody@reseller.org"} for n in range(5_000)))
+    ids = company.build()
+    assert len(set(ids.values())) == 10_000
+    assert company.connection.execute(
+        "select blocked_by, count(*) from identity.int_identity__identifiers"
+        " where identifier_type = 'email' group by 1 order by 1"
+    ).fetchall() == [("role mailbox", 5_000), ("shared by more than 50 records", 5_000)]
+
+
+def test_a_source_merge_leads_to_the_winner_and_is_in_the_ledger_once(company: Resolution) -> None:
+    company.put({"id": "crm:1", "email": "a@x.org"}, {"id": "crm:2", "email": "z@x.org"})
+    before = company.build()
+    company.put({"id": "crm:2", "merged_into_id": "1"})
+    for _ in range(2):
+        after = company.build()
+    assert after["crm:2"] == after["crm:1"] == before["crm:1"]
+    assert company.events("source_merge") == [
+        ("source_merge", before["crm:1"], before["crm:1"], "merged in crm", ["crm:2", "crm:1"])
+    ]
+
+
+def test_decisions_tie_and_part_and_the_last_word_counts(company: Resolution) -> None:
+    company.put(
+        {"id": "shop:1", "email": "a@x.org"},
+        {"id": "shop:2", "email": "a@x.org"},
+        {"id": "shop:3", "email": "c@x.org"},
+    )
+    before = company.build()
+    company.decide("merge", "shop:1", "shop:3")
+    assert groups(company.build()) == [["shop:1", "shop:2", "shop:3"]]
+    company.decide("apart", "shop:1", "shop:3")
+    company.build()
+    company.decide("apart", "shop:2", "shop:3")
+    assert company.build() == before
+    company.decide("apart", "shop:1", "shop:2")
+    parted = company.build()
+    assert parted["shop:1"] != parted["shop:2"]
+    assert [e[3] for e in company.events("split")][-1] == "decision"
+    company.decide("merge", "shop:1", "shop:2")
+    assert company.build() == before
+
+
+def test_one_account_in_the_shop(tmp_path_factory: pytest.TempPathFactory) -> None:
+    models = compile_models(tmp_path_factory.mktemp("accounts"), one_account_in=["shop"])
+    company = Resolution(models)
+    company.put(
+        {"id": "shop:1", "email": "a@x.org"},
+        {"id": "shop:2", "email": "a@x.org"},
+        {"id": "crm:1", "email": "b@x.org"},
+        {"id": "crm:2", "email": "b@x.org"},
+    )
+    assert groups(company.build()) == [["crm:1", "crm:2"], ["shop:1"], ["shop:2"]]
+    company.put({"id": "shop:2", "email": "a@x.org", "merged_into_id": "1"})
+    assert groups(company.build()) == [["crm:1", "crm:2"], ["shop:1", "shop:2"]]
+
+
+def people(seed: int) -> list[dict[str, object]]:
+    """Records of some twenty people, of whom some share a mailbox, a telephone, a device."""
+    pick = random.Random(seed)
+    return [
+        {
+            "id": f"{pick.choice(('shop', 'crm', 'desk'))}:{n}",
+            "email": pick.choice([None, f"p{pick.randrange(20)}@x.org"]),
+            "phone": pick.choice([None, None, f"+49309018{pick.randrange(10, 40)}"]),
+            "anonymous_id": pick.choice([None, None, None, f"d{pick.randrange(9)}"]),
+        }
+        for n in range(60)
+    ]
+
+
+def test_ids_change_by_merges_and_splits_alone_in_any_order_and_batching(models: Models) -> None:
+    rows = people(7)
+    at_once = Resolution(models)
+    at_once.put(*rows)
+    truth = groups(at_once.build())
+    for seed in range(50):
+        pick, company = random.Random(seed), Resolution(models)
+        shuffled = pick.sample(rows, len(rows))
+        cuts = sorted(pick.sample(range(1, len(rows)), pick.randrange(1, 4)))
+        before: dict[str, str] = {}
+        for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
+            company.put(*shuffled[start:end])
+            known = len(company.events())
+            after = company.build()
+            told = {
+                (record, kind) for kind, _, _, _, keys in company.events() for record in keys
+            }  # fmt: skip
+            changed = {r for r in before if after[r] != before[r]}
+            assert {(r, "merge") for r in changed} | {(r, "move") for r in changed} >= {
+                (r, k) for r, k in told if r in changed
+            }
+            assert changed <= {record for record, _ in told}
+            assert len(company.events()) - known <= len(changed)
+            before = after
+        assert groups(before) == truth
+        assert company.build() == before  # nothing new, nothing changes
+
+
+def test_scored_pairs_tie_and_only_fresh_records_are_scored(models: Models) -> None:
+    born = {"birth_date": date(1977, 2, 3), "street": "Hauptstr. 7", "city": "Berlin"}
+    company = Resolution(models, preset="default")
+    company.put(
+        {"id": "shop:1", "first_name": "Юлия", "last_name": "Щербакова", **born},
+        {"id": "crm:1", "full_name": "Julia Shcherbakova", **born},
+        {"id": "crm:2", "full_name": "Igor Shcherbakov", "street": "Hauptstr. 7", "city": "Berlin"},
+    )
+    before = company.build()
+    assert groups(before) == [["crm:1", "shop:1"], ["crm:2"]]
+    company.put({"id": "desk:1", "full_name": "Yulia Scherbakova", **born})
+    after = company.build()
+    assert after["desk:1"] == before["shop:1"]
+    (evidence,) = company.connection.execute(
+        "select evidence from identity.int_identity__edges where level = 'merge'"
+        " and left_key = 'crm:1' and right_key = 'shop:1'"
+    ).fetchall()
+    assert {e["comparison"] for e in evidence[0]} >= {"first_name", "last_name", "birth_date"}
