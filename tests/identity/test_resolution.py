@@ -188,7 +188,7 @@ def test_ids_change_by_merges_and_splits_alone_in_any_order_and_batching(models:
     for seed in range(50):
         pick, company = random.Random(seed), Resolution(models)
         shuffled = pick.sample(rows, len(rows))
-        cuts = sorted(pick.sample(range(1, len(rows)), pick.randrange(1, 4)))
+        cuts = sorted(pick.sample(range(1, len(rows)), pick.randrange(1, 3)))
         before: dict[str, str] = {}
         for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
             company.put(*shuffled[start:end])

@@ -22,5 +22,7 @@ def model(dbt, session):
         fresh = records.join(
             before.project(same).set_alias("was"), same, how="anti"
         ).to_arrow_table()
+    if kept is not None and not fresh.num_rows:
+        return kept
     made = matching.comparable(fresh).append_column("form_hash", fresh["form_hash"])
     return made if kept is None else pa.concat_tables([kept.cast(made.schema), made])

@@ -24,6 +24,8 @@ with records as (
             records.first_name, records.last_name, records.full_name, records.phone, records.street,
             cast(records.birth_date as varchar)
         ) is not null
+        -- with identifiers alone nothing is scored
+        and (select preset <> 'strict' from {{ ref('int_identity__settings') }})
 )
 
 select *, md5(cast(to_json(records) as varchar)) as content_hash
