@@ -189,14 +189,16 @@ def _semantic_models(contracts: Contracts) -> str:
                         "metrics": [{"name": total}, {"name": weight}]}  # fmt: skip
             kind = "derived" if c.interval == "net score" else "ratio"
             metrics.append(_metric(c) | {"type": kind, "type_params": made})
-    computed = [c for c in contracts if c.computed]
-    if computed:
-        models["kpi_values"] = _figures()
-        for c in computed:
+    for c in contracts:
+        if part := c.computed:
+            models["kpi_values"] = _figures()
             metrics.append(
                 _metric(c)
                 | {"type": "simple", "type_params": {"measure": "figure"}}
-                | {"filter": "{{ Dimension('figure_row__kpi_id') }} = '" + c.id + "'"}
+                | {
+                    "filter": "{{ Dimension('figure_row__kpi_id') }} = '" + c.id + "' and"
+                    f" {{{{ Dimension('figure_row__dimension') }}}} = '{part.dimension}'"
+                }
             )
     text = yaml.dump(
         {"semantic_models": list(models.values()), "metrics": metrics},
@@ -248,8 +250,7 @@ def _figures() -> dict[str, Any]:
         ],
         "measures": [
             {"name": "figure", "agg": "sum", "agg_time_dimension": "period_start",
-             "expr": "case when period_grain = 'month' and dimension in ('all', 'cohort')"
-                     " then value end",
+             "expr": "case when period_grain = 'month' then value end",
              "non_additive_dimension": {"name": "period_start", "window_choice": "max"}},
         ],
     }  # fmt: skip

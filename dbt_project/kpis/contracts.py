@@ -79,6 +79,7 @@ class Computed(_Part):
     """A KPI whose figures a model makes, all periods and dimensions."""
 
     model: Relation = Field(alias="from", description="Model with the columns of computed figures.")
+    dimension: Relation = Field("all", description="The dimension by which the KPI is stated.")
 
 
 class IntervalVector(_Part):
