@@ -12,6 +12,7 @@ from ingestion.errors import CxmError
 from ingestion.exports.mapping import LoadedMapping
 from ingestion.exports.plan import build_plan, input_hash, mapping_hash
 from ingestion.lake import IDENTITY_DATASET, Lake
+from orchestration.history import published_before
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
 
 BUILD_TABLE = "main.cxm_build"
@@ -34,17 +35,19 @@ class Fingerprint:
 def write_plan(settings: Settings, mapping: LoadedMapping) -> tuple[dict[str, Any], Fingerprint]:
     """Make the plan of a build and put it where dbt reads it, whole or not at all."""
     plan = build_plan(mapping, settings.lake)
-    settings.plan.parent.mkdir(parents=True, exist_ok=True)
-    draft = settings.plan.with_suffix(".tmp")
-    draft.write_text(json.dumps(plan, indent=1))
-    draft.replace(settings.plan)
     code = _hash_files(DBT_PROJECT_DIR, PROJECT_ROOT / "expectations")
     staging = _hash_files(
         DBT_PROJECT_DIR / "macros",
         DBT_PROJECT_DIR / "models" / "staging",
         DBT_PROJECT_DIR / "models" / "unified",
     )
-    return plan, Fingerprint(f"{staging}-{mapping_hash(plan)}", code, input_hash(plan))
+    fingerprint = Fingerprint(f"{staging}-{mapping_hash(plan)}", code, input_hash(plan))
+    plan["published"] = published_before(settings.lake, plan["company"], fingerprint.build)
+    settings.plan.parent.mkdir(parents=True, exist_ok=True)
+    draft = settings.plan.with_suffix(".tmp")
+    draft.write_text(json.dumps(plan, indent=1))
+    draft.replace(settings.plan)
+    return plan, fingerprint
 
 
 def read_plan(settings: Settings) -> dict[str, Any]:

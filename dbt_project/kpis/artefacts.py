@@ -17,7 +17,7 @@ WRITTEN = f"Written by `{COMMAND}` out of dbt_project/kpis/*.yml"
 Contracts = Sequence[KpiContract]
 SEED_COLUMNS = (
     "kpi_id", "kpi_version", "name", "unit", "stage", "owner_team", "level", "better", "interval",
-    "definition", "source", "requires", "area", "model", "definition_hash",
+    "definition", "source", "requires", "area", "model", "definition_hash", "adds_up_customers",
 )  # fmt: skip
 
 
@@ -27,6 +27,7 @@ def artefacts(contracts: Contracts) -> dict[Path, str]:
         "dbt_project/seeds/kpis.csv": _seed,
         "dbt_project/models/kpis/int_kpis__observations.sql": _observations,
         "dbt_project/models/kpis/int_kpis__computed.sql": _computed,
+        "dbt_project/models/kpis/int_kpis__customer_figures.sql": _customer_figures,
         "dbt_project/models/kpis/_kpis__semantic_models.yml": _semantic_models,
         "dbt_project/tests/assert_kpi_intervals_match_their_vectors.sql": _interval_test,
         "docs/kpis.md": _page,
@@ -44,7 +45,7 @@ def _seed(contracts: Contracts) -> str:
             [
                 *(c.id, c.version, c.name, c.unit, c.stage, c.owner_team, c.level, c.better),
                 *(interval, c.formula, c.source, " ".join(c.requires), c.area, c.parent),
-                c.definition_hash,
+                *(c.definition_hash, str(c.adds_up_customers).lower()),
             ]
         )
     return out.getvalue()
@@ -130,6 +131,51 @@ def _computed(contracts: Contracts) -> str:
     return f"{{#- {WRITTEN}.\n    KPIs whose figures a model makes. -#}}\n{union}\n"
 
 
+def _customer_figures(contracts: Contracts) -> str:
+    """What each customer adds to the KPIs that count identities, per month."""
+    selects = []
+    for c in contracts:
+        if not c.adds_up_customers:
+            continue
+        if c.observed:
+            rows = c.observed
+            where = f" and ({_flat(rows.where)})" if rows.where else ""
+            valued = "" if rows.value.isdigit() else f" and ({_flat(rows.value)}) is not null"
+            select = f"""\
+select
+    '{c.id}' as kpi_id,
+    cast(date_trunc('month', facts.{rows.day}) as date) as period_start,
+    facts.{rows.customer} as customer_id,
+    cast(sum(cast({_flat(rows.value)} as decimal(18, 4))) as double) as numerator,
+    {"cast(count(*) as double)" if c.is_ratio else "cast(null as double)"} as denominator
+from {{{{ ref('{rows.model}') }}}} as facts
+inner join people on facts.{rows.customer} = people.customer_id
+where facts.{rows.day} is not null{valued}{where}
+group by all"""
+        else:
+            assert c.computed is not None
+            select = f"""\
+select kpi_id, period_start, customer_id, numerator, denominator
+from {{{{ ref('{c.computed.customers}') }}}}
+where kpi_id = '{c.id}'"""
+        selects.append(select)
+    nothing = _nothing(
+        {"kpi_id": "varchar", "period_start": "date", "customer_id": "varchar",
+         "numerator": "double", "denominator": "double"}
+    )  # fmt: skip
+    return f"""\
+{{#- {WRITTEN}.
+    What each customer adds to the KPIs that count identities, per month. -#}}
+with people as (
+    select customer_id
+    from {{{{ ref('customer_360') }}}}
+    where not (is_test or is_employee)
+)
+
+{(chr(10) + "union all" + chr(10)).join(selects) or nothing.strip()}
+"""
+
+
 def _nothing(columns: dict[str, str]) -> str:
     casts = ", ".join(f"cast(null as {data_type}) as {name}" for name, data_type in columns.items())
     return f"    select {casts} limit 0"
@@ -190,14 +236,14 @@ def _semantic_models(contracts: Contracts) -> str:
             kind = "derived" if c.interval == "net score" else "ratio"
             metrics.append(_metric(c) | {"type": kind, "type_params": made})
     for c in contracts:
-        if part := c.computed:
+        if figures := c.computed:
             models["kpi_values"] = _figures()
             metrics.append(
                 _metric(c)
                 | {"type": "simple", "type_params": {"measure": "figure"}}
                 | {
                     "filter": "{{ Dimension('figure_row__kpi_id') }} = '" + c.id + "' and"
-                    f" {{{{ Dimension('figure_row__dimension') }}}} = '{part.dimension}'"
+                    f" {{{{ Dimension('figure_row__dimension') }}}} = '{figures.dimension}'"
                 }
             )
     text = yaml.dump(

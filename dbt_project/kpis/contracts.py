@@ -80,6 +80,9 @@ class Computed(_Part):
 
     model: Relation = Field(alias="from", description="Model with the columns of computed figures.")
     dimension: Relation = Field("all", description="The dimension by which the KPI is stated.")
+    customers: Relation | None = Field(
+        None, description="Model with what each customer adds in a month, where figures add up."
+    )
 
 
 class IntervalVector(_Part):
@@ -145,15 +148,22 @@ class KpiContract(_Part):
         return part.model
 
     @property
+    def adds_up_customers(self) -> bool:
+        """Whether it is known what each customer adds to it, which tells changes of identity."""
+        if self.computed:
+            return self.computed.customers is not None
+        return self.level != "none" and self.observed is not None and bool(self.observed.customer)
+
+    @property
     def interval_vectors(self) -> list[IntervalVector]:
         return [v for v in self.vectors if isinstance(v, IntervalVector)]
 
     @property
     def definition_hash(self) -> str:
         """Of what the figures follow from, but for the models below: it tells redefinitions."""
-        said = self.model_dump(
-            mode="json", by_alias=True, include={"id", "unit", "interval", "observed", "computed"}
-        )
+        said: dict[str, Any] = {"unit": self.unit, "interval": self.interval, "from": self.parent}
+        if self.observed:
+            said |= self.observed.model_dump(exclude_defaults=True)
         if self.computed and (sql := _model_file(self.computed.model)):
             said["sql"] = sql.read_text(encoding="utf-8")
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
@@ -235,9 +245,13 @@ def _unkept(contract: KpiContract, *, check_sql: bool) -> list[str]:
     place = f"{contract.area}.yml: {contract.id}"
     part = "observed" if contract.observed else "computed"
     if _model_file(contract.parent) is None:
-        names = [p.stem for p in MODELS.rglob("*.sql")]
+        names = sorted(_model_files())
         return [f"{place}: {part}.from: no model {contract.parent!r}; "
-                f"{_nearest(contract.parent, names) if names else 'write it'}"]  # fmt: skip
+                f"{_nearest(contract.parent, names)}"]  # fmt: skip
+    customers = contract.computed.customers if contract.computed else None
+    if customers and _model_file(customers) is None:
+        return [f"{place}: computed.customers: no model {customers!r};"
+                f" {_nearest(customers, sorted(_model_files()))}"]  # fmt: skip
     columns = _typed_columns().get(contract.parent)
     if contract.observed is None or columns is None or not check_sql:
         return []

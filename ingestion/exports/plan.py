@@ -11,6 +11,10 @@ from ingestion.exports.records import CheckedRecord
 from ingestion.lake import IDENTITY_DATASET, Lake, Load
 
 
+# what builds before this one left; it follows from the inputs, it is none
+_NOT_INPUTS = ("lake_setup", "registry_files", "published")
+
+
 def build_plan(
     mapping: LoadedMapping, lake: Lake, *, known_at: datetime | None = None
 ) -> dict[str, Any]:
@@ -82,7 +86,7 @@ def mapping_hash(plan: dict[str, Any]) -> str:
 
 def input_hash(plan: dict[str, Any]) -> str:
     """Of everything that the marts follow from, but for code and registry."""
-    return _hash({k: v for k, v in plan.items() if k not in ("lake_setup", "registry_files")})
+    return _hash({k: v for k, v in plan.items() if k not in _NOT_INPUTS})
 
 
 def _hash(value: Any) -> str:

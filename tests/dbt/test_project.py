@@ -72,7 +72,8 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
         "survey": {"unified", "survey"},
         "finance": {"unified"},
         "journey": {"unified", "identity", "marts", "reference"},
-        "kpis": {"marts", "kpis"},
+        "kpis": {"marts", "kpis", "identity", "reference"},
+        "history": {"marts", "identity"},
         "marts": {
             "unified",
             "identity",
@@ -80,6 +81,7 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
             "finance",
             "journey",
             "kpis",
+            "history",
             "marts",
             "reference",
         },
