@@ -9,7 +9,7 @@
     {%- if files -%}
     select {{ columns.keys() | join(', ') }}
     from (
-        {{ none_yet }}
+        ({{ none_yet }})
         union all by name
         select *
         from read_parquet(
