@@ -145,7 +145,7 @@ def _customer_figures(contracts: Contracts) -> str:
 select
     '{c.id}' as kpi_id,
     cast(date_trunc('month', facts.{rows.day}) as date) as period_start,
-    facts.{rows.customer} as customer_id,
+    people.customer_id,
     cast(sum(cast({_flat(rows.value)} as decimal(18, 4))) as double) as numerator,
     {"cast(count(*) as double)" if c.is_ratio else "cast(null as double)"} as denominator
 from {{{{ ref('{rows.model}') }}}} as facts

@@ -9,7 +9,7 @@ with people as (
 select
     'new_customers' as kpi_id,
     cast(date_trunc('month', facts.ordered_on) as date) as period_start,
-    facts.customer_id as customer_id,
+    people.customer_id,
     cast(sum(cast(1 as decimal(18, 4))) as double) as numerator,
     cast(null as double) as denominator
 from {{ ref('fct_orders') }} as facts

@@ -135,10 +135,12 @@ told as (
         pairs.is_ratio_of_sums,
         pairs.scale * split.mix as mix,
         pairs.scale * split.rate as rate,
-        {% for sum in ('total_0', 'weight_0', 'total_1', 'weight_1') %}
-        abs(split.{{ sum }} - pairs.{{ sum }}) <= 1e-9 * greatest(1, abs(pairs.{{ sum }}))
-        {{ 'and' if not loop.last else 'as is_whole' }}
-        {% endfor %}
+        greatest(
+            abs(split.total_0 - pairs.total_0) / greatest(1, abs(pairs.total_0)),
+            abs(split.total_1 - pairs.total_1) / greatest(1, abs(pairs.total_1)),
+            abs(split.weight_0 - pairs.weight_0) / greatest(1, pairs.weight_0),
+            abs(split.weight_1 - pairs.weight_1) / greatest(1, pairs.weight_1)
+        ) <= 1e-9 as is_whole
     from pairs
     inner join split
         on

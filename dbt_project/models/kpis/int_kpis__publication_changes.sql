@@ -25,15 +25,17 @@ moved as (
     where known_then.customer_id <> assignments.customer_id
 ),
 
+signed as (
+    select kpi_id, period_start, customer_id, numerator, denominator
+    from {{ ref('int_kpis__customer_figures') }}
+    union all
+    select kpi_id, period_start, customer_id, -numerator as numerator, -denominator as denominator
+    from {{ ref('int_kpis__published_customers') }}
+),
+
 of_moved as (
     select kpi_id, period_start, sum(numerator) as numerator, sum(denominator) as denominator
-    from (
-        select kpi_id, period_start, customer_id, numerator, denominator
-        from {{ ref('int_kpis__customer_figures') }}
-        union all
-        select kpi_id, period_start, customer_id, -numerator, -denominator
-        from {{ ref('int_kpis__published_customers') }}
-    ) as signed
+    from signed
     where customer_id in (select customer_id from moved)
     group by all
 ),
@@ -44,6 +46,14 @@ figures as (
     where
         period_grain = 'month' and dimension = 'all'
         and period_start in (select period_start from published)
+),
+
+months as (
+    select distinct version, period_start from published
+),
+
+known as (
+    select distinct kpi_id, kpi_version, definition_hash from published
 ),
 
 compared as (
@@ -63,8 +73,8 @@ compared as (
         coalesce(of_moved.numerator, 0) as numerator_moved,
         coalesce(of_moved.denominator, 0) as denominator_moved,
         known.kpi_version <> kpis.kpi_version or known.definition_hash <> kpis.definition_hash as is_redefined
-    from (select distinct version, period_start from published) as months
-    cross join (select distinct kpi_id, kpi_version, definition_hash from published) as known
+    from months
+    cross join known
     inner join {{ ref('kpis') }} as kpis on known.kpi_id = kpis.kpi_id
     left join published on known.kpi_id = published.kpi_id and months.period_start = published.period_start
     left join figures on known.kpi_id = figures.kpi_id and months.period_start = figures.period_start
