@@ -14,6 +14,7 @@ import fsspec
 from ingestion.errors import CxmError
 
 IDENTITY_DATASET = "_identity"  # the registry of customer ids; written by the warehouse side
+PUBLISHED_DATASET = "_published"  # what was published, kept to tell changes; likewise
 
 
 @dataclass(frozen=True)

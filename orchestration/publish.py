@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 
 from ingestion.errors import CxmError
+from orchestration.history import keep_published
 from orchestration.settings import Settings, now
-from orchestration.warehouse import recorded_build
+from orchestration.warehouse import read_plan, recorded_build
 
 STORAGE_VERSION = "v1.2.0"  # so that clients from DuckDB 1.2 on can open the file
 PUBLISHED_SCHEMAS = ("marts", "quality")
@@ -30,9 +31,12 @@ class Publication:
 
 
 def publish_build(settings: Settings) -> Publication:
-    """Publish what the warehouse was last built to, under the time and limits of the settings."""
+    """Publish what the warehouse was last built to, under the time and limits of the settings.
+
+    What was published is kept in the lake, too, for later builds to tell what changed since.
+    """
     fingerprint, as_of = recorded_build(settings.warehouse)
-    return publish(
+    publication = publish(
         settings.warehouse,
         settings.published,
         fingerprint=fingerprint,
@@ -40,6 +44,9 @@ def publish_build(settings: Settings) -> Publication:
         at=now(),
         keep=settings.keep_versions,
     )
+    company = read_plan(settings)["company"]
+    keep_published(settings.warehouse, settings.lake, company, publication)
+    return publication
 
 
 def publish(

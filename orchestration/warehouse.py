@@ -12,8 +12,15 @@ import pyarrow.parquet as pq
 
 from ingestion.errors import CxmError
 from ingestion.exports.mapping import LoadedMapping
-from ingestion.exports.plan import build_plan, identity_folder, input_hash, mapping_hash
+from ingestion.exports.plan import (
+    build_plan,
+    identity_files,
+    identity_folder,
+    input_hash,
+    mapping_hash,
+)
 from ingestion.lake import Lake
+from orchestration.history import published_before
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
 
 BUILD_TABLE = "main.cxm_build"
@@ -38,17 +45,19 @@ def write_plan(
 ) -> tuple[dict[str, Any], Fingerprint]:
     """Make the plan of a build and put it where dbt reads it, whole or not at all."""
     plan = build_plan(mapping, settings.lake) | {"run_id": run_id}
-    settings.plan.parent.mkdir(parents=True, exist_ok=True)
-    draft = settings.plan.with_suffix(".tmp")
-    draft.write_text(json.dumps(plan, indent=1))
-    draft.replace(settings.plan)
     code = _hash_files(DBT_PROJECT_DIR, PROJECT_ROOT / "expectations")
     staging = _hash_files(
         DBT_PROJECT_DIR / "macros",
         DBT_PROJECT_DIR / "models" / "staging",
         DBT_PROJECT_DIR / "models" / "unified",
     )
-    return plan, Fingerprint(f"{staging}-{mapping_hash(plan)}", code, input_hash(plan))
+    fingerprint = Fingerprint(f"{staging}-{mapping_hash(plan)}", code, input_hash(plan))
+    plan["published"] = published_before(settings.lake, plan["company"], fingerprint.build)
+    settings.plan.parent.mkdir(parents=True, exist_ok=True)
+    draft = settings.plan.with_suffix(".tmp")
+    draft.write_text(json.dumps(plan, indent=1))
+    draft.replace(settings.plan)
+    return plan, fingerprint
 
 
 def read_plan(settings: Settings) -> dict[str, Any]:
@@ -117,7 +126,7 @@ def commit_identity(warehouse: Path, lake: Lake, company: str) -> int:
     """
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        events, _ = _next_file(lake, company, "ledger", "parquet")
+        events, _ = _next_file(lake, company, "ledger")
         _put_rows(connection, lake, events, """
             select * from identity.int_identity__events
             where event_id not in (select event_id from identity.int_identity__ledger)
@@ -127,9 +136,9 @@ def commit_identity(warehouse: Path, lake: Lake, company: str) -> int:
             "select model from identity.int_identity__match_model where is_new"
         ).fetchone()
         if learned:
-            model, _ = _next_file(lake, company, "models", "json")
+            model, _ = _next_file(lake, company, "models")
             lake.write(learned[0].encode(), model)
-        registry, sequence = _next_file(lake, company, "registry", "parquet")
+        registry, sequence = _next_file(lake, company, "registry")
         return _put_rows(connection, lake, registry, f"""
             select record_key, customer_id, minted_from, assigned_at,
                 cast({sequence} as bigint) as sequence
@@ -141,16 +150,16 @@ def commit_identity(warehouse: Path, lake: Lake, company: str) -> int:
 
 def append_decisions(lake: Lake, company: str, decisions: pa.Table) -> None:
     """Add what people decided about pairs of records to the lake; the next build follows it."""
-    target, _ = _next_file(lake, company, "decisions", "parquet")
+    target, _ = _next_file(lake, company, "decisions")
     _put_table(lake, target, decisions)
 
 
-def _next_file(lake: Lake, company: str, kind: str, suffix: str) -> tuple[str, int]:
+def _next_file(lake: Lake, company: str, kind: str) -> tuple[str, int]:
     """Path of the next file of a kind that is only ever added to, and its number."""
-    parts = identity_folder(company, kind)
-    written = [PurePosixPath(p) for p in lake.files(*parts)]
-    sequence = max((int(p.stem) for p in written if p.suffix == f".{suffix}"), default=0) + 1
-    return lake.path(*parts, f"{sequence:08d}.{suffix}"), sequence
+    written = [PurePosixPath(p) for p in identity_files(lake, company, kind)]
+    sequence = max((int(p.stem) for p in written), default=0) + 1
+    suffix = "json" if kind == "models" else "parquet"
+    return lake.path(*identity_folder(company, kind), f"{sequence:08d}.{suffix}"), sequence
 
 
 def _put_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, target: str, query: str) -> int:

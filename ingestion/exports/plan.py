@@ -10,7 +10,10 @@ from ingestion.exports.paths import elements_sql
 from ingestion.exports.records import CheckedRecord
 from ingestion.lake import IDENTITY_DATASET, Lake, Load
 
-_LEFT_BY_BUILDS = ("lake_setup", "registry_files", "ledger_files", "match_model", "run_id")
+# what builds before this one left; it follows from the inputs, it is none
+_LEFT_BY_BUILDS = (
+    "lake_setup", "registry_files", "ledger_files", "match_model", "run_id", "published",
+)  # fmt: skip
 
 
 def build_plan(
@@ -88,20 +91,24 @@ def identity_folder(company: str, kind: str) -> tuple[str, ...]:
     return (IDENTITY_DATASET, company) if kind == "registry" else (IDENTITY_DATASET, company, kind)
 
 
+def identity_files(lake: Lake, company: str, kind: str) -> list[str]:
+    """Paths of what was kept of a kind, oldest first."""
+    parts = identity_folder(company, kind)
+    folder, suffix = lake.path(*parts), ".json" if kind == "models" else ".parquet"
+    return [p for p in lake.files(*parts) if p.rpartition("/")[0] == folder and p.endswith(suffix)]
+
+
 def _identity(mapping: LoadedMapping, lake: Lake) -> dict[str, Any]:
     """Ids given out, decisions and events so far, and the newest matching model of the company."""
-    company = mapping.spec.company
-
-    def kept(kind: str, suffix: str) -> list[str]:
-        folder = lake.path(*identity_folder(company, kind))
-        inside = [p for p in lake.files(*identity_folder(company, kind)) if p.endswith(suffix)]
-        return [lake.readable(p) for p in inside if p.rpartition("/")[0] == folder]
-
+    kept = {
+        kind: [lake.readable(p) for p in identity_files(lake, mapping.spec.company, kind)]
+        for kind in ("registry", "decisions", "ledger", "models")
+    }
     return {
-        "registry_files": kept("registry", ".parquet"),
-        "decision_files": kept("decisions", ".parquet"),
-        "ledger_files": kept("ledger", ".parquet"),
-        "match_model": next(reversed(kept("models", ".json")), None),
+        "registry_files": kept["registry"],
+        "decision_files": kept["decisions"],
+        "ledger_files": kept["ledger"],
+        "match_model": kept["models"][-1] if kept["models"] else None,
         "identity": mapping.spec.identity.model_dump(),
     }
 

@@ -107,11 +107,11 @@ def dbt(
     return done
 
 
-def build(home: Home, select: str = "*") -> None:
+def build(home: Home, select: str = "*", at: str = NOW) -> None:
     """Load and build without Dagster, data tests, gates and publishing; give out ids."""
     settings, mapping = settings_of(home), load_mapping(home.config)
     for source in mapping.sources:
-        attempt = load_source(settings, mapping, source, datetime.fromisoformat(NOW))
+        attempt = load_source(settings, mapping, source, datetime.fromisoformat(at))
         assert attempt.error is None, attempt
     plan, fingerprint = write_plan(settings, mapping)
     refresh = staged_fingerprint(settings.warehouse) != fingerprint.staging

@@ -1,0 +1,201 @@
+"""What was published, kept in the lake: only so can a later build tell what changed since."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ingestion.exports.plan import identity_files
+from ingestion.lake import PUBLISHED_DATASET, Lake
+
+if TYPE_CHECKING:
+    from orchestration.publish import Publication
+
+KINDS = ("kpi_values", "kpi_customers", "customers")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A file that one publication left; the name says which, and what it was built from."""
+
+    path: str
+
+    @property
+    def version(self) -> str:
+        return PurePosixPath(self.path).stem.partition("__")[0]
+
+    @property
+    def fingerprint(self) -> str:
+        return PurePosixPath(self.path).stem.partition("__")[2]
+
+
+def published_before(lake: Lake, company: str, fingerprint: str) -> dict[str, list[str]]:
+    """Files of the publications before this build, by kind and oldest first.
+
+    A build that is repeated does not see its own publication, nor later ones: it gives the same
+    marts again.
+    """
+    own = min(
+        (f.version for f in _kept(lake, company, "kpi_values") if f.fingerprint == fingerprint),
+        default=None,
+    )
+    return {
+        kind: [
+            lake.readable(file.path)
+            for file in _kept(lake, company, kind)
+            if own is None or file.version < own
+        ]
+        for kind in KINDS
+    }
+
+
+def keep_published(warehouse: Path, lake: Lake, company: str, publication: "Publication") -> bool:
+    """Keep what was published, unless the same was kept last; returns whether it was.
+
+    Customers are kept as rows that changed since the last time. Who is gone from the sources for
+    good goes from here, too.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for statement in lake.duckdb_setup():
+            connection.execute(statement)
+        quoted = str(warehouse).replace("'", "''")
+        connection.execute(f"attach '{quoted}' as warehouse (read_only)")
+        known = connection.execute(
+            "select count(*) from duckdb_tables() where database_name = 'warehouse'"
+            " and schema_name = 'history' and table_name = 'int_history__customers'"
+        ).fetchone()
+        if known != (1,):  # a warehouse of marts only
+            return False
+        keeper = _Keeper(connection, lake, company, warehouse.parent / "state", publication)
+        keeper.forget_erased()
+        last = _kept(lake, company, "kpi_values")[-1:]
+        if last and last[0].fingerprint == publication.fingerprint:
+            return False
+        keeper.keep_customers()
+        keeper.keep_kpi_customers()
+        keeper.keep_kpi_values()  # last: it tells that all are there
+    return True
+
+
+@dataclass(frozen=True)
+class _Keeper:
+    connection: duckdb.DuckDBPyConnection
+    lake: Lake
+    company: str
+    scratch: Path
+    publication: "Publication"
+
+    def keep_kpi_values(self) -> None:
+        registry = identity_files(self.lake, self.company, "registry")
+        sequence = max((int(PurePosixPath(p).stem) for p in registry), default=0)
+        self._write(
+            "kpi_values",
+            f"""
+            select
+                {_text(self.publication.version)} as version,
+                cast({_text(self.publication.as_of or "")} as timestamp) as as_of,
+                cast({sequence} as bigint) as registry_sequence,
+                figures.* exclude (period_grain, unit, stage, owner_team, level, better),
+                kpis.definition_hash
+            from warehouse.marts.kpi_values as figures
+            inner join warehouse.marts.dim_kpis as kpis using (kpi_id, kpi_version)
+            where figures.period_grain = 'month'
+            order by all
+            """,
+        )
+
+    def keep_kpi_customers(self) -> None:
+        """Of the last publication only: it is large, and nothing else is asked of it."""
+        earlier = _kept(self.lake, self.company, "kpi_customers")
+        self._write(
+            "kpi_customers",
+            "select * from warehouse.kpis.int_kpis__customer_figures order by all",
+        )
+        for file in earlier[:-1]:
+            self.lake.fs.rm_file(file.path)
+
+    def keep_customers(self) -> None:
+        """Rows that are new or changed, and marks of those that went into another customer."""
+        self._write(
+            "customers",
+            f"""
+            with latest as (
+                select
+                    customer_id,
+                    arg_max(content_hash, (known_from, version)) as content_hash,
+                    arg_max(is_gone, (known_from, version)) as is_gone
+                from {self._read("customers")}
+                group by customer_id
+            ),
+            current as (from warehouse.history.int_history__customers)
+            select
+                {_text(self.publication.version)} as version,
+                cast({_text(self.publication.as_of or "")} as timestamp) as known_from,
+                * exclude (changed)
+            from (
+                select false as is_gone, current.*, true as changed
+                from current
+                left join latest on current.customer_id = latest.customer_id
+                where latest.is_gone is not false or latest.content_hash <> current.content_hash
+                union all by name
+                select true as is_gone, customer_id, '' as content_hash, true as changed
+                from latest
+                where not is_gone and customer_id not in (select customer_id from current)
+            )
+            order by customer_id
+            """,
+        )
+
+    def forget_erased(self) -> None:
+        """Take those whom no source knows any more out of every file."""
+        for kind in ("customers", "kpi_customers"):
+            for file in _kept(self.lake, self.company, kind):
+                source = f"read_parquet({_text(self.lake.readable(file.path))})"
+                erased = (
+                    "customer_id not in (select customer_id from"
+                    " warehouse.history.int_history__living) and customer_id is not null"
+                )
+                [(count,)] = self.connection.execute(
+                    f"select count(*) from {source} where {erased}"
+                ).fetchall()
+                if count:
+                    self._put(file.path, f"select * from {source} where not ({erased})")
+
+    def _read(self, kind: str) -> str:
+        """The files of a kind as a relation; without rows where there are none."""
+        nothing = (
+            "select null::varchar as customer_id, null::varchar as content_hash,"
+            " null::boolean as is_gone, null::timestamp as known_from, null::varchar as version"
+            " limit 0"
+        )
+        files = ", ".join(
+            _text(self.lake.readable(f.path)) for f in _kept(self.lake, self.company, kind)
+        )
+        if not files:
+            return f"({nothing})"
+        return f"read_parquet([{files}], union_by_name = true)"
+
+    def _write(self, kind: str, query: str) -> None:
+        name = f"{self.publication.version}__{self.publication.fingerprint}.parquet"
+        self._put(self.lake.path(PUBLISHED_DATASET, self.company, kind, name), query)
+
+    def _put(self, target: str, query: str) -> None:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        local = self.scratch / "published.parquet"
+        self.connection.execute(
+            f"copy ({query}) to {_text(str(local))} (format parquet, compression zstd)"
+        )
+        self.lake.write(local.read_bytes(), target)
+        local.unlink()
+
+
+def _kept(lake: Lake, company: str, kind: str) -> list[_Kept]:
+    """Oldest first: versions sort by time."""
+    paths = lake.files(PUBLISHED_DATASET, company, kind)
+    return [_Kept(path) for path in sorted(paths) if path.endswith(".parquet")]
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
