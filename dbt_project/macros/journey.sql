@@ -178,7 +178,7 @@ caused as (
         = case when (reached.overdue >> reached.state_before) & 1 = 1 then limits.inactive else reached.state_before end
 ),
 
--- of several moves at one moment the last tells the cause
+-- of several moves at one moment the first tells the cause
 moments as (
     select
         customer_id,
@@ -187,7 +187,7 @@ moments as (
         max(overdue) as overdue,
         arg_max(state, n) as state,
         arg_min(state_before, n) as state_before,
-        arg_max(cause, n) as cause,
+        arg_min(cause, n) as cause,
         arg_max(interaction_key, n) filter (where cause is not null or state_before = 0) as interaction_key
     from caused
     group by customer_id, occurred_at
@@ -251,4 +251,19 @@ where stage_number <> from_number
     {%- for slot in range(8) -%}
     ((({{ later }} >> (3 * (({{ earlier }} >> {{ 3 * slot }}) & 7))) & 7) << {{ 3 * slot }}){{ ' | ' if not loop.last }}
     {%- endfor -%}
+{%- endmacro %}
+
+{#- b2b where a company is known, visitor where only a browser is, else b2c: an expression on customer_360. -#}
+{% macro persona() -%}
+    case when company_name is not null then 'b2b' when is_anonymous then 'visitor' else 'b2c' end
+{%- endmacro %}
+
+{#- The condition on customer_360 that makes a segment, as a text for the queries of the map. -#}
+{% macro segment_condition() -%}
+    'not is_test and not is_employee' || case dimension
+        when 'all' then ''
+        else ' and '
+            || case dimension when 'persona' then '{{ persona() | replace("'", "''") }}' else 'coalesce(country, ''(unknown)'')' end
+            || ' = ''' || replace(dimension_value, '''', '''''') || ''''
+    end
 {%- endmacro %}

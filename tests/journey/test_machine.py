@@ -65,7 +65,7 @@ def walked(touches: Sequence[Touch]) -> list[Move]:
 
         own.sort(key=lambda touch: (touch[2], number[touch[3]], touch[0]))
         for at, together in groupby(own, key=lambda touch: touch[2]):
-            before, cause, by = None, "", ""
+            before, cause, by = None, None, ""
             for key, _, _, evident, direction, evidence in together:
                 is_silent = evidence == "none" or (evidence == "activity" and direction != "inbound")
                 if is_silent and stage != "start":
@@ -83,7 +83,7 @@ def walked(touches: Sequence[Touch]) -> list[Move]:
                 elif evidence == "entry" or stage in ("inactive", "lost"):
                     aim = evident
                 if aim != stage and (stage == "start" or (stage, aim) in cause_of):
-                    cause = cause_of.get((stage, aim), "first contact")
+                    cause = cause or cause_of.get((stage, aim), "first contact")
                     stage, by = aim, key
             if before and before != stage:
                 cause = "first contact" if before == "start" else cause

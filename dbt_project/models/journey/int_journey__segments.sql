@@ -2,7 +2,7 @@
 with customers as (
     select
         customer_id,
-        case when company_name is not null then 'b2b' when is_anonymous then 'visitor' else 'b2c' end as persona,
+        {{ persona() }} as persona,
         coalesce(country, '(unknown)') as country
     from {{ ref('customer_360') }}
     where not is_test and not is_employee
