@@ -31,7 +31,9 @@ def histories(draw: st.DrawFn) -> list[Touch]:
     for customer in range(draw(st.integers(1, 12))):
         at = datetime(2023, 1, 1)
         steps = st.tuples(
-            st.sampled_from([0, 0, 60, 86_400, 40 * 86_400, 60 * 86_400, 90 * 86_400, 400 * 86_400]),
+            st.sampled_from(
+                [0, 0, 60, 86_400, 40 * 86_400, 60 * 86_400, 90 * 86_400, 400 * 86_400]
+            ),
             st.sampled_from(PATH),
             st.sampled_from(["inbound", "outbound"]),
             st.sampled_from(["entry", "entry", "activity", "none", "lost"]),
@@ -67,7 +69,9 @@ def walked(touches: Sequence[Touch]) -> list[Move]:
         for at, together in groupby(own, key=lambda touch: touch[2]):
             before, cause, by = None, None, ""
             for key, _, _, evident, direction, evidence in together:
-                is_silent = evidence == "none" or (evidence == "activity" and direction != "inbound")
+                is_silent = evidence == "none" or (
+                    evidence == "activity" and direction != "inbound"
+                )
                 if is_silent and stage != "start":
                     continue
                 if times_out(at):
@@ -110,7 +114,8 @@ def test_spans_tile_the_life_of_each_customer(
     """A life begins with the first touch; each move leaves what the one before entered, later."""
     found = moves(machine, touches)
     began = {
-        customer: min(t[2] for t in touches if t[1] == customer) for customer in {t[1] for t in touches}
+        customer: min(t[2] for t in touches if t[1] == customer)
+        for customer in {t[1] for t in touches}
     }
     assert {m[0] for m in found} == set(began)
     for customer, of_customer in groupby(found, key=lambda move: move[0]):
