@@ -133,14 +133,14 @@ final as (
         {{ wilson('feelings.satisfied', 'feelings.answers', 'low') }} as share_satisfied_low,
         {{ wilson('feelings.satisfied', 'feelings.answers', 'high') }} as share_satisfied_high,
         case when feelings.answers is null then 'nobody has answered a satisfaction question in this stage' end
-        as feels_reason,
+            as feels_reason,
         'select avg(answers.is_satisfied::int) as share_satisfied, count(*) as answers'
         || ' from (from marts.fct_survey_responses where is_satisfied is not null) as answers'
         || ' asof inner join marts.fct_journey_stage_spans as spans'
         || ' on answers.customer_id = spans.customer_id and answers.responded_at >= spans.entered_at'
         || ' where spans.journey_stage = ''' || cells.journey_stage || ''''
         || ' and answers.customer_id in (select customer_id from marts.customer_360 where ' || cells.condition || ')'
-        as feels_query,
+            as feels_query,
         times.median_days,
         'select median_days, median_days_low, median_days_high from marts.journey_stage_times where journey_stage = '''
         || cells.journey_stage || ''' and dimension = ''' || cells.dimension
@@ -153,18 +153,21 @@ final as (
     from cells
     {% for table in ['people', 'actions', 'touchpoints', 'feelings'] %}
     left join {{ table }}
-        on cells.journey_stage = {{ table }}.journey_stage
-        and cells.dimension = {{ table }}.dimension
-        and cells.dimension_value = {{ table }}.dimension_value
+        on
+            cells.journey_stage = {{ table }}.journey_stage
+            and cells.dimension = {{ table }}.dimension
+            and cells.dimension_value = {{ table }}.dimension_value
     {% endfor %}
     left join {{ ref('journey_stage_times') }} as times
-        on cells.journey_stage = times.journey_stage
-        and cells.dimension = times.dimension
-        and cells.dimension_value = times.dimension_value
+        on
+            cells.journey_stage = times.journey_stage
+            and cells.dimension = times.dimension
+            and cells.dimension_value = times.dimension_value
     left join kpis
-        on cells.stage_number = kpis.stage_number
-        and cells.dimension = kpis.dimension
-        and cells.dimension_value = kpis.dimension_value
+        on
+            cells.stage_number = kpis.stage_number
+            and cells.dimension = kpis.dimension
+            and cells.dimension_value = kpis.dimension_value
 )
 
 select {{ contract_columns() }} from final

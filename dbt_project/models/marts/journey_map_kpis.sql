@@ -26,7 +26,7 @@ readings as (
         targets.kpi_id,
         case when kpi_values.dimension = targets.part_dimension then 'all' else kpi_values.dimension end as dimension,
         case when kpi_values.dimension = targets.part_dimension then 'all' else kpi_values.dimension_value end
-        as dimension_value,
+            as dimension_value,
         case when kpi_values.dimension = targets.part_dimension then kpi_values.dimension_value end as part,
         kpi_values.dimension as read_dimension,
         kpi_values.period_grain,
@@ -104,19 +104,21 @@ joined as (
     left join {{ ref('dim_kpis') }} as dim_kpis on targets.kpi_id = dim_kpis.kpi_id
     left join monthly on targets.kpi_id = monthly.kpi_id
     left join shown
-        on targets.stage = shown.stage
-        and targets.kpi_id = shown.kpi_id
-        and segments.dimension = shown.dimension
-        and segments.dimension_value = shown.dimension_value
+        on
+            targets.stage = shown.stage
+            and targets.kpi_id = shown.kpi_id
+            and segments.dimension = shown.dimension
+            and segments.dimension_value = shown.dimension_value
     left join readings as before
-        on shown.stage = before.stage
-        and shown.kpi_id = before.kpi_id
-        and shown.dimension = before.dimension
-        and shown.dimension_value = before.dimension_value
-        and shown.part is not distinct from before.part
-        and shown.period_grain = 'month'
-        and before.period_grain = 'month'
-        and before.period_start = months.last_month
+        on
+            shown.stage = before.stage
+            and shown.kpi_id = before.kpi_id
+            and shown.dimension = before.dimension
+            and shown.dimension_value = before.dimension_value
+            and shown.part is not distinct from before.part
+            and shown.period_grain = 'month'
+            and before.period_grain = 'month'
+            and before.period_start = months.last_month
 ),
 
 final as (

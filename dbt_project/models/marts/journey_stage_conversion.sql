@@ -1,7 +1,8 @@
 {#- Of those who enter a stage, how many have left it by a day and why; who is still there counts as waiting. -#}
 {%- set curve_keys = ['journey_stage', 'stage_number', 'dimension', 'dimension_value'] -%}
 with spans as (
-    select spans.journey_stage, spans.stage_number, segments.dimension, segments.dimension_value,
+    select
+        spans.journey_stage, spans.stage_number, segments.dimension, segments.dimension_value,
         spans.days_in_stage, spans.exit_cause
     from {{ ref('fct_journey_stage_spans') }} as spans
     inner join {{ ref('int_journey__segments') }} as segments on spans.customer_id = segments.customer_id
@@ -32,9 +33,9 @@ exits as (
     select
         {{ curve_keys | join(', ') }},
         exit_cause,
-        {% for horizon in (7, 30, 90, 180) %}
-        count(*) filter (where days_in_stage <= {{ horizon }}) as exits_{{ horizon }}{{ ',' if not loop.last }}
-        {% endfor %}
+    {% for horizon in (7, 30, 90, 180) %}
+    count(*) filter (where days_in_stage <= {{ horizon }}) as exits_{{ horizon }}{{ ',' if not loop.last }}
+    {% endfor %}
     from spans
     where exit_cause is not null
     group by all
@@ -44,11 +45,12 @@ estimated as (
     select wanted.*, curves.incidence, curves.ci_low, curves.ci_high
     from wanted
     asof left join curves
-        on wanted.journey_stage = curves.journey_stage
-        and wanted.dimension = curves.dimension
-        and wanted.dimension_value = curves.dimension_value
-        and wanted.exit_cause = curves.cause
-        and wanted.horizon_days >= curves.t
+        on
+            wanted.journey_stage = curves.journey_stage
+            and wanted.dimension = curves.dimension
+            and wanted.dimension_value = curves.dimension_value
+            and wanted.exit_cause = curves.cause
+            and wanted.horizon_days >= curves.t
 ),
 
 final as (
@@ -68,15 +70,17 @@ final as (
         end as ci_high
     from estimated
     inner join counts
-        on estimated.journey_stage = counts.journey_stage
-        and estimated.dimension = counts.dimension
-        and estimated.dimension_value = counts.dimension_value
-        and estimated.horizon_days = counts.horizon_days
+        on
+            estimated.journey_stage = counts.journey_stage
+            and estimated.dimension = counts.dimension
+            and estimated.dimension_value = counts.dimension_value
+            and estimated.horizon_days = counts.horizon_days
     inner join exits
-        on estimated.journey_stage = exits.journey_stage
-        and estimated.dimension = exits.dimension
-        and estimated.dimension_value = exits.dimension_value
-        and estimated.exit_cause = exits.exit_cause
+        on
+            estimated.journey_stage = exits.journey_stage
+            and estimated.dimension = exits.dimension
+            and estimated.dimension_value = exits.dimension_value
+            and estimated.exit_cause = exits.exit_cause
 )
 
 select {{ contract_columns() }} from final

@@ -1,7 +1,8 @@
 {#- Spans that still go on count as lasting at least until now: a mean of the finished ones alone is too low. -#}
 {%- set curve_keys = ['journey_stage', 'stage_number', 'dimension', 'dimension_value'] -%}
 with spans as (
-    select spans.journey_stage, spans.stage_number, segments.dimension, segments.dimension_value,
+    select
+        spans.journey_stage, spans.stage_number, segments.dimension, segments.dimension_value,
         spans.days_in_stage, spans.is_open
     from {{ ref('fct_journey_stage_spans') }} as spans
     inner join {{ ref('int_journey__segments') }} as segments on spans.customer_id = segments.customer_id
@@ -36,9 +37,10 @@ final as (
     select counts.*, quartiles.* exclude (journey_stage, dimension, dimension_value)
     from counts
     inner join quartiles
-        on counts.journey_stage = quartiles.journey_stage
-        and counts.dimension = quartiles.dimension
-        and counts.dimension_value = quartiles.dimension_value
+        on
+            counts.journey_stage = quartiles.journey_stage
+            and counts.dimension = quartiles.dimension
+            and counts.dimension_value = quartiles.dimension_value
 )
 
 select {{ contract_columns() }} from final

@@ -45,9 +45,10 @@ final as (
     select counts.*, medians.median_days, medians.median_days_low, medians.median_days_high
     from counts
     inner join medians
-        on counts.entry_month = medians.entry_month
-        and counts.dimension = medians.dimension
-        and counts.dimension_value = medians.dimension_value
+        on
+            counts.entry_month = medians.entry_month
+            and counts.dimension = medians.dimension
+            and counts.dimension_value = medians.dimension_value
 )
 
 select {{ contract_columns() }} from final
