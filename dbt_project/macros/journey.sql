@@ -7,9 +7,10 @@
     seeds: a move that is not listed does not happen. Whoever shows nothing for longer than the timeout of the
     stage is inactive from then on; the next touch of theirs brings them back to the stage it speaks of. A first
     touch that no transition from `start` allows enters the first stage. What happens at one moment counts in
-    the order of the stages, and as one.
+    the order of the stages: who buys over a counter has decided and is served at once.
 
-    Gives customer_id, entered_at, stage_number, from_number (0: start), cause, interaction_key.
+    Gives customer_id, entered_at, step_number (order of moves at one moment), stage_number, from_number (0:
+    start), cause, interaction_key.
 
     A touch is a function from the stage before to the stage after, and what a history does is those functions
     composed: a scan in log4(touches) rounds instead of a walk. Eight stages (0 the start) in three bits each
@@ -168,29 +169,14 @@ reached as (
     from scan_{{ rounds }}
 ),
 
-caused as (
-    select reached.*, allowed.cause
+entered as (
+    select
+        reached.* exclude (state_before),
+        case when (reached.overdue >> reached.state_before) & 1 = 1 then limits.inactive else reached.state_before end
+        as was,
+        case when (reached.overdue >> reached.state_before) & 1 = 1 then reached.state_before end as timed_out
     from reached
     cross join limits
-    left join allowed
-        on reached.state = allowed.to_number
-        and allowed.from_number
-        = case when (reached.overdue >> reached.state_before) & 1 = 1 then limits.inactive else reached.state_before end
-),
-
--- of several moves at one moment the first tells the cause
-moments as (
-    select
-        customer_id,
-        occurred_at,
-        min(previous_at) as previous_at,
-        max(overdue) as overdue,
-        arg_max(state, n) as state,
-        arg_min(state_before, n) as state_before,
-        arg_min(cause, n) as cause,
-        arg_max(interaction_key, n) filter (where cause is not null or state_before = 0) as interaction_key
-    from caused
-    group by customer_id, occurred_at
 ),
 
 ends as (
@@ -211,39 +197,37 @@ ends as (
 ),
 
 timeouts as (
-    select customer_id, previous_at as last_at, state_before as state, occurred_at as next_at
-    from moments
-    where (overdue >> state_before) & 1 = 1
+    select customer_id, previous_at as last_at, timed_out as state, occurred_at as next_at
+    from entered
+    where timed_out is not null
     union all
     select customer_id, last_at, state, {{ as_of }} from ends
-),
-
-moves as (
-    select
-        timeouts.customer_id,
-        timeouts.last_at + to_days(stages.timeout_days) as entered_at,
-        limits.inactive as stage_number,
-        timeouts.state as from_number,
-        'timeout' as cause,
-        cast(null as varchar) as interaction_key
-    from timeouts
-    inner join {{ stages }} as stages on timeouts.state = stages.stage_number
-    cross join limits
-    where timeouts.last_at + to_days(stages.timeout_days) < timeouts.next_at
-    union all
-    select
-        moments.customer_id,
-        moments.occurred_at,
-        moments.state,
-        case when (moments.overdue >> moments.state_before) & 1 = 1 then limits.inactive else moments.state_before end,
-        case when moments.state_before = 0 then 'first contact' else moments.cause end,
-        moments.interaction_key
-    from moments
-    cross join limits
 )
 
-select * from moves
-where stage_number <> from_number
+select
+    timeouts.customer_id,
+    timeouts.last_at + to_days(stages.timeout_days) as entered_at,
+    0 as step_number,
+    limits.inactive as stage_number,
+    timeouts.state as from_number,
+    'timeout' as cause,
+    cast(null as varchar) as interaction_key
+from timeouts
+inner join {{ stages }} as stages on timeouts.state = stages.stage_number
+cross join limits
+where timeouts.last_at + to_days(stages.timeout_days) < timeouts.next_at
+union all
+select
+    entered.customer_id,
+    entered.occurred_at,
+    entered.n,
+    entered.state,
+    entered.was,
+    case when entered.was = 0 then 'first contact' else allowed.cause end,
+    entered.interaction_key
+from entered
+left join allowed on entered.was = allowed.from_number and entered.state = allowed.to_number
+where entered.state <> entered.was
 {% endmacro %}
 
 {#- What the earlier of two functions does, and then the later. -#}

@@ -55,4 +55,6 @@ def moves(connection: duckdb.DuckDBPyConnection, touches: Sequence[Touch]) -> li
         "touches", "journey_stages", "journey_transitions", f"timestamp '{AS_OF}'"
     )
     columns = "customer_id, entered_at, stage_number, from_number, cause, interaction_key"
-    return connection.execute(f"select {columns} from ({sql}) order by all").fetchall()
+    return connection.execute(
+        f"select {columns} from ({sql}) order by customer_id, entered_at, step_number"
+    ).fetchall()

@@ -7,7 +7,9 @@ select
     interactions.direction,
     count(*) as touches
 from {{ ref('fct_interactions') }} as interactions
-asof inner join {{ ref('fct_journey_stage_spans') }} as spans
+asof inner join (
+    select * from {{ ref('fct_journey_stage_spans') }} where exited_at is distinct from entered_at
+) as spans
     on interactions.customer_id = spans.customer_id and interactions.occurred_at >= spans.entered_at
 where not spans.is_detour
 group by all

@@ -18,16 +18,16 @@ chained as (
         lead(interaction_key) over journey as exit_interaction_key,
         lag(stage_number) over journey as previous_stage_number,
         lag(journey_stage) over journey as previous_stage,
-        row_number() over (partition by customer_id, stage_number order by entered_at) as visit_number
+        row_number() over (partition by customer_id, stage_number order by entered_at, step_number) as visit_number
     from moves
-    window journey as (partition by customer_id order by entered_at)
+    window journey as (partition by customer_id order by entered_at, step_number)
 ),
 
--- a touch belongs to the span in which it falls
+-- a touch belongs to the span in which it falls, of those passed at that moment to the last
 touched as (
     select chained.customer_id, chained.span_number, count(*) as touches
     from {{ ref('fct_interactions') }} as interactions
-    asof inner join chained
+    asof inner join (select * from chained where exited_at is distinct from entered_at) as chained
         on interactions.customer_id = chained.customer_id and interactions.occurred_at >= chained.entered_at
     group by all
 ),
@@ -35,7 +35,7 @@ touched as (
 final as (
     select
         chained.customer_id || ':' || chained.span_number as span_key,
-        chained.* exclude (interaction_key, cause),
+        chained.* exclude (interaction_key, cause, step_number),
         chained.cause as entry_cause,
         chained.interaction_key as entry_interaction_key,
         coalesce(touched.touches, 0) as touches,

@@ -90,7 +90,9 @@ feelings as (
         from {{ ref('fct_survey_responses') }}
         where is_satisfied is not null and responded_at is not null
     ) as responses
-    asof inner join {{ ref('fct_journey_stage_spans') }} as spans
+    asof inner join (
+        select * from {{ ref('fct_journey_stage_spans') }} where exited_at is distinct from entered_at
+    ) as spans
         on responses.customer_id = spans.customer_id and responses.responded_at >= spans.entered_at
     inner join segments on spans.customer_id = segments.customer_id
     group by all
@@ -122,7 +124,8 @@ final as (
         {% for name, condition in [('action', " and touches.direction = ''inbound''"), ('touchpoint', '')] %}
         coalesce({{ name }}s.{{ name }}s, cast('[]' as json)) as {{ name }}s,
         'select touches.{{ name }}, count(*) as touches, count(distinct touches.customer_id) as customers'
-        || ' from marts.fct_interactions as touches asof inner join marts.fct_journey_stage_spans as spans'
+        || ' from marts.fct_interactions as touches asof inner join'
+        || ' (from marts.fct_journey_stage_spans where exited_at is distinct from entered_at) as spans'
         || ' on touches.customer_id = spans.customer_id and touches.occurred_at >= spans.entered_at'
         || ' where spans.journey_stage = ''' || cells.journey_stage || '''{{ condition }}'
         || ' and touches.customer_id in (select customer_id from marts.customer_360 where ' || cells.condition || ')'
@@ -136,7 +139,8 @@ final as (
             as feels_reason,
         'select avg(answers.is_satisfied::int) as share_satisfied, count(*) as answers'
         || ' from (from marts.fct_survey_responses where is_satisfied is not null) as answers'
-        || ' asof inner join marts.fct_journey_stage_spans as spans'
+        || ' asof inner join'
+        || ' (from marts.fct_journey_stage_spans where exited_at is distinct from entered_at) as spans'
         || ' on answers.customer_id = spans.customer_id and answers.responded_at >= spans.entered_at'
         || ' where spans.journey_stage = ''' || cells.journey_stage || ''''
         || ' and answers.customer_id in (select customer_id from marts.customer_360 where ' || cells.condition || ')'
