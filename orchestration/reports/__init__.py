@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def write_report(settings: Settings) -> "ReportInfo":
-    """Write the monthly report on the current version and make it the latest."""
+    """Write the monthly report and the journey map on the current version; make them the latest."""
+    from orchestration.reports.journey import build_journey_map
     from orchestration.reports.monthly import build_report
 
     current = current_publication(settings.published)
@@ -29,8 +30,16 @@ def write_report(settings: Settings) -> "ReportInfo":
         currency=spec.reporting_currency,
         published_version=current.version,
     )
-    latest, draft = settings.reports / "latest.html", settings.reports / ".latest-draft"
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(target.relative_to(settings.reports))
-    draft.replace(latest)
+    journey_map = build_journey_map(
+        settings.published / "current" / DATABASE_NAME,
+        folder / "journey_map.html",
+        title=f"The journey of {spec.name}'s customers",
+        currency=spec.reporting_currency,
+        published_version=current.version,
+    )
+    for page, name in ((target, "latest.html"), (journey_map, "journey_map.html")):
+        draft = settings.reports / f".{name}-draft"
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(page.relative_to(settings.reports))
+        draft.replace(settings.reports / name)
     return info

@@ -165,6 +165,10 @@ select
         when identified.occurred_at >= second_orders.second_ordered_at then actions.stage_of_repeat_customer
         else actions.stage
     end as journey_stage,
+    case
+        when identified.occurred_at >= second_orders.second_ordered_at then actions.evidence_of_repeat_customer
+        else actions.evidence
+    end as evidence,
     identified.source,
     identified.record_key,
     identified.order_key,

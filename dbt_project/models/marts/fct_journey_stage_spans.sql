@@ -1,70 +1,52 @@
-{#- A span lasts from the first touch in a stage to the first touch in another; the last one is open.
-    Touches at the same moment count in the order of the journey. -#}
-with touches as (
+{#- A span lasts from one move of the machine to the next; the last one is open. -#}
+with moves as (
     select
-        customer_id,
-        occurred_at,
-        interaction_key,
-        journey_stage,
-        list_position(['awareness', 'consideration', 'decision', 'service', 'loyalty'], journey_stage) as stage_number
-    from {{ ref('fct_interactions') }}
-    where customer_id is not null
-),
-
-entries as (
-    select
-        *,
-        coalesce(
-            journey_stage <> lag(journey_stage) over (
-                partition by customer_id order by occurred_at, stage_number, interaction_key
-            ), true
-        ) as is_entry
-    from touches
-),
-
-numbered as (
-    select
-        *,
-        count(*) filter (where is_entry) over (
-            partition by customer_id order by occurred_at, stage_number, interaction_key
-            rows between unbounded preceding and current row
-        ) as span_number
-    from entries
-),
-
-spans as (
-    select
-        customer_id,
-        span_number,
-        min(journey_stage) as journey_stage,
-        min(stage_number) as stage_number,
-        min(occurred_at) as entered_at,
-        count(*) as touches
-    from numbered
-    group by customer_id, span_number
+        moves.*,
+        stages.stage as journey_stage,
+        stages.kind = 'detour' as is_detour
+    from {{ ref('int_journey__moves') }} as moves
+    inner join {{ ref('journey_stages') }} as stages on moves.stage_number = stages.stage_number
 ),
 
 chained as (
     select
         *,
+        row_number() over journey as span_number,
         lead(entered_at) over journey as exited_at,
         lead(journey_stage) over journey as next_stage,
+        lead(cause) over journey as exit_cause,
+        lead(interaction_key) over journey as exit_interaction_key,
         lag(stage_number) over journey as previous_stage_number,
-        row_number() over (partition by customer_id, journey_stage order by span_number) as visit_number
-    from spans
-    window journey as (partition by customer_id order by span_number)
+        lag(journey_stage) over journey as previous_stage,
+        row_number() over (partition by customer_id, stage_number order by entered_at, step_number) as visit_number
+    from moves
+    window journey as (partition by customer_id order by entered_at, step_number)
+),
+
+-- a touch belongs to the span in which it falls, of those passed at that moment to the last
+touched as (
+    select chained.customer_id, chained.span_number, count(*) as touches
+    from {{ ref('fct_interactions') }} as interactions
+    asof inner join (select * from chained where exited_at is distinct from entered_at) as chained
+        on interactions.customer_id = chained.customer_id and interactions.occurred_at >= chained.entered_at
+    group by all
 ),
 
 final as (
     select
-        customer_id || ':' || span_number as span_key,
-        *,
-        exited_at is null as is_open,
-        coalesce(stage_number < previous_stage_number, false) as is_backward,
+        chained.customer_id || ':' || chained.span_number as span_key,
+        chained.* exclude (interaction_key, cause, step_number),
+        chained.cause as entry_cause,
+        chained.interaction_key as entry_interaction_key,
+        coalesce(touched.touches, 0) as touches,
+        chained.exited_at is null as is_open,
+        chained.cause = 'backward' as is_backward,
+        chained.visit_number > 1 as is_reentry,
         date_diff(
-            'second', entered_at, coalesce(exited_at, greatest({{ as_of() }}, entered_at))
+            'second', chained.entered_at, coalesce(chained.exited_at, greatest({{ as_of() }}, chained.entered_at))
         ) / 86400.0 as days_in_stage
     from chained
+    left join touched on chained.customer_id = touched.customer_id and chained.span_number = touched.span_number
 )
 
 select {{ contract_columns() }} from final
