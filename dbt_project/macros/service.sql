@@ -23,3 +23,10 @@
         when {{ rating }} in ('neutral', '3') then 'neutral'
     end
 {%- endmacro %}
+
+{#- What a subject is about where nothing else tells: its words without marks of replies and numbers. -#}
+{% macro subject_words(subject) -%}
+    nullif(trim(regexp_replace(
+        regexp_replace(lower({{ subject }}), '^(\s*(re|aw|fw|fwd|wg|antw|res|enc)\s*:)+', ''), '[^\p{L}]+', ' ', 'g'
+    )), '')
+{%- endmacro %}

@@ -8,15 +8,13 @@ moments as (
     union
     select ticket_key, {{ as_of() }} from tickets
     union
-    select ticket_key, said_at from {{ ref('int_service__talk') }}
-    union
     select ticket_key, starts_at from {{ ref('int_service__states') }}
     union
     select ticket_key, starts_at from {{ ref('int_service__schedule_spans') }}
     union
-    select ticket_key, unnest([first_replied_at, first_solved_at, solved_at, closed_at])
-    from {{ ref('tickets') }}
-    where created_at <= {{ as_of() }}
+    select ticket_key, unnest([waiting_since, replied_at, clock_stopped_at]) from {{ ref('int_service__replies') }}
+    union
+    select ticket_key, unnest([first_solved_at, solved_at]) from {{ ref('int_service__resolutions') }}
 )
 
 select ticket_key, moment from moments where moment <= {{ as_of() }}
