@@ -13,7 +13,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help setup run test ui bench lint format lock screenshots clean
+.PHONY: help setup run test ui bench kpis lint format lock screenshots clean
 help:           ## List the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -36,6 +36,9 @@ ui: $(STAMP)    ## Open Dagster on http://127.0.0.1:3000
 
 bench: $(STAMP) ## Measure, print ratios, write bench.json
 	@$(BIN)/python -m tests.benchmarks
+
+kpis: $(STAMP)  ## Write what follows from the KPI contracts in dbt_project/kpis
+	@$(BIN)/python -m dbt_project.kpis
 
 lint: $(STAMP)  ## Style, types and SQL
 	@$(BIN)/ruff check .

@@ -1,12 +1,9 @@
 """Which KPIs the connected sources can give."""
 
-import csv
 from dataclasses import dataclass
 
+from dbt_project.kpis import load_contracts
 from ingestion.exports.mapping import LoadedMapping
-from orchestration.settings import DBT_PROJECT_DIR
-
-STAGES = ["awareness", "consideration", "decision", "service", "loyalty"]
 
 
 @dataclass(frozen=True)
@@ -22,19 +19,15 @@ class Computability:
 def audit_kpis(mapping: LoadedMapping) -> list[Computability]:
     """One row per KPI, in the order of the journey; `missing` names concept fields to map."""
     filled = _filled_fields(mapping)
-    with (DBT_PROJECT_DIR / "seeds" / "kpis.csv").open(newline="") as handle:
-        kpis = list(csv.DictReader(handle))
     rows = []
-    for kpi in sorted(kpis, key=lambda k: STAGES.index(k["stage"])):
+    for kpi in load_contracts(check_sql=False):
         missing = [
             need.replace("|", " or ").replace("=", " of kind ")
-            for need in kpi["requires"].split()
+            for need in kpi.requires
             if not any(option in filled for option in need.split("|"))
         ]
         rows.append(
-            Computability(
-                kpi["kpi_id"], kpi["name"], kpi["stage"], kpi["owner_team"], not missing, missing
-            )
+            Computability(kpi.id, kpi.name, kpi.stage, kpi.owner_team, not missing, missing)
         )
     return rows
 

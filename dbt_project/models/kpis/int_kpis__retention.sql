@@ -64,22 +64,41 @@ active as (
     from orders
     inner join cohorts on orders.customer_id = cohorts.customer_id
     group by all
+),
+
+figures as (
+    select
+        'repeat_customers' as kpi_id, period_grain, period_start, dimension, dimension_value,
+        count(*) filter (where last_order_number >= 2) as numerator,
+        null as denominator,
+        count(*) filter (where last_order_number >= 2) as n
+    from buyers group by all
+    union all
+    select
+        'repeat_purchase_rate', period_grain, period_start, dimension, dimension_value,
+        count(*) filter (where orders >= 2), count(*), count(*)
+    from buyers group by all
+    union all
+    select
+        'cohort_retention', 'month', months.month_start, 'cohort', strftime(cohort_sizes.cohort_month, '%Y-%m'),
+        coalesce(active.customers, 0), cohort_sizes.customers as of_cohort, cohort_sizes.customers as all_of_cohort
+    from cohort_sizes
+    inner join months on months.month_start > cohort_sizes.cohort_month
+    left join active
+        on cohort_sizes.cohort_month = active.cohort_month and months.month_start = active.month_start
 )
 
 select
-    'repeat_customers' as kpi_id, period_grain, period_start, dimension, dimension_value,
-    count(*) filter (where last_order_number >= 2) as total, count(*) filter (where last_order_number >= 2) as weight
-from buyers group by all
-union all
-select
-    'repeat_purchase_rate', period_grain, period_start, dimension, dimension_value,
-    count(*) filter (where orders >= 2), count(*)
-from buyers group by all
-union all
-select
-    'cohort_retention', 'month', months.month_start, 'cohort', strftime(cohort_sizes.cohort_month, '%Y-%m'),
-    coalesce(active.customers, 0), cohort_sizes.customers
-from cohort_sizes
-inner join months on months.month_start > cohort_sizes.cohort_month
-left join active
-    on cohort_sizes.cohort_month = active.cohort_month and months.month_start = active.month_start
+    kpi_id,
+    period_grain,
+    period_start,
+    dimension,
+    dimension_value,
+    cast(numerator as double) / coalesce(denominator, 1) as value,
+    cast(numerator as double) as numerator,
+    cast(denominator as double) as denominator,
+    n,
+    -- the interval that the contract names is made of numerator and denominator
+    cast(null as double) as ci_low,
+    cast(null as double) as ci_high
+from figures

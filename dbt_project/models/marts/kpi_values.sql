@@ -19,24 +19,21 @@ added as (
     cross join (values ('all'), ('source'), ('region')) as dimensions (dimension)
     where observations.day is not null or grains.period_grain = 'all'
     group by all
-    union all by name
-    select *, cast(total as double) as squares from {{ ref('int_kpis__retention') }}
 ),
 
-described as (
+observed as (
     select
         added.*,
-        kpis.* exclude (kpi_id),
+        kpis.interval,
         cast(added.total as double) as t,
         cast(added.weight as double) as w
     from added
     inner join {{ ref('kpis') }} as kpis on added.kpi_id = kpis.kpi_id
 ),
 
-final as (
+figures as (
     select
         kpi_id,
-        kpi_version,
         period_grain,
         period_start,
         dimension,
@@ -58,11 +55,29 @@ final as (
             when 'wilson' then {{ wilson('t', 'w', 'high') }}
             when 'mean' then {{ mean_bound('t', 'squares', 'w', 'high') }}
             when 'net score' then 100 * {{ net_score_bound('t', 'squares', 'w', 'high') }}
-        end as ci_high,
-        unit,
-        stage,
-        owner_team
-    from described
+        end as ci_high
+    from observed
+    union all by name
+    select * from {{ ref('int_kpis__computed') }}
+),
+
+final as (
+    select
+        figures.* exclude (ci_low, ci_high),
+        kpis.* exclude (kpi_id, interval),
+        -- a model that gives no interval of its shares leaves it to Wilson
+        case
+            when kpis.interval = 'wilson'
+                then coalesce(ci_low, {{ wilson('numerator', 'denominator', 'low') }})
+            else ci_low
+        end as ci_low,
+        case
+            when kpis.interval = 'wilson'
+                then coalesce(ci_high, {{ wilson('numerator', 'denominator', 'high') }})
+            else ci_high
+        end as ci_high
+    from figures
+    inner join {{ ref('kpis') }} as kpis on figures.kpi_id = kpis.kpi_id
 )
 
 select {{ contract_columns() }} from final

@@ -1,0 +1,388 @@
+"""What is written out of the contracts: seed, models, metrics, test of intervals, page."""
+
+import csv
+import io
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dbt_project.kpis.contracts import COMPUTED_COLUMNS, STAGES, Computed, KpiContract
+
+PROJECT = Path(__file__).parents[2]
+COMMAND = "python -m dbt_project.kpis"
+WRITTEN = f"Written by `{COMMAND}` out of dbt_project/kpis/*.yml"
+Contracts = Sequence[KpiContract]
+SEED_COLUMNS = (
+    "kpi_id", "kpi_version", "name", "unit", "stage", "owner_team", "level", "better", "interval",
+    "definition", "source", "requires", "area", "model", "definition_hash",
+)  # fmt: skip
+
+
+def artefacts(contracts: Contracts) -> dict[Path, str]:
+    """Every file that follows from the contracts, with its content."""
+    written: dict[str, Callable[[Contracts], str]] = {
+        "dbt_project/seeds/kpis.csv": _seed,
+        "dbt_project/models/kpis/int_kpis__observations.sql": _observations,
+        "dbt_project/models/kpis/int_kpis__computed.sql": _computed,
+        "dbt_project/models/kpis/_kpis__semantic_models.yml": _semantic_models,
+        "dbt_project/tests/assert_kpi_intervals_match_their_vectors.sql": _interval_test,
+        "docs/kpis.md": _page,
+    }
+    return {PROJECT / path: write(contracts) for path, write in written.items()}
+
+
+def _seed(contracts: Contracts) -> str:
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(SEED_COLUMNS)
+    for c in contracts:
+        interval = c.interval if c.is_ratio else ""
+        rows.writerow(
+            [
+                *(c.id, c.version, c.name, c.unit, c.stage, c.owner_team, c.level, c.better),
+                *(interval, c.formula, c.source, " ".join(c.requires), c.area, c.parent),
+                c.definition_hash,
+            ]
+        )
+    return out.getvalue()
+
+
+def _observations(contracts: Contracts) -> str:
+    """The model of additive KPIs: one CTE per row set, one select per KPI."""
+    ctes: list[str] = []
+    selects: list[str] = []
+    known: dict[tuple[str, str | None], str] = {}
+    for c in contracts:
+        if c.observed is None:
+            continue
+        rows = c.observed
+        name = known.get((rows.model, rows.customer))
+        if name is None:
+            name = known[rows.model, rows.customer] = (
+                rows.model if rows.customer == "customer_id" else f"{rows.model}_by_{rows.customer}"
+            )
+            if rows.customer:
+                ctes.append(
+                    f"{name} as (\n"
+                    f"    select facts.*, people.region as region_of_customer\n"
+                    f"    from {{{{ ref('{rows.model}') }}}} as facts\n"
+                    f"    left join people on facts.{rows.customer} = people.customer_id\n"
+                    f"    where not coalesce(people.is_internal, false)\n)"
+                )
+            else:
+                ctes.append(
+                    f"{name} as (\n    select *, cast(null as varchar) as region_of_customer\n"
+                    f"    from {{{{ ref('{rows.model}') }}}}\n)"
+                )
+        select = (
+            f"    select\n        '{c.id}' as kpi_id,\n        {rows.day} as day,\n"
+            f"        source,\n        region_of_customer as region,\n"
+            f"{_lines(f'cast({rows.value} as decimal(18, 4)) as total', 8)}\n"
+            f"    from {name}"
+        )
+        selects.append(select + (f"\n    where\n{_lines(rows.where, 8)}" if rows.where else ""))
+    body = ",\n\n".join(ctes)
+    union = "\n    union all\n".join(selects) or _nothing(
+        {"kpi_id": "varchar", "day": "date", "source": "varchar", "region": "varchar",
+         "total": "decimal(18, 4)"}
+    )  # fmt: skip
+    return f"""\
+{{#- {WRITTEN}.
+    What additive KPIs add up, per day, source and region: `total` over `weight`, with the squares
+    that an interval needs. Sums are of decimals: those of floating numbers would depend on the
+    order of the rows. Ratios are formed only after adding, never averaged. -#}}
+-- noqa: disable=LT02
+with people as (
+    select customer_id, coalesce(region, country) as region, is_test or is_employee as is_internal
+    from {{{{ ref('customer_360') }}}}
+),
+
+{body}{"," if body else ""}
+
+observations as (
+{union}
+)
+
+select
+    kpi_id,
+    day,
+    source,
+    coalesce(region, '(unknown)') as region,
+    sum(total) as total,
+    count(*) as weight,
+    sum(cast(total as decimal(38, 4)) * cast(total as decimal(38, 4))) as squares
+from observations
+where total is not null
+group by all
+"""
+
+
+def _computed(contracts: Contracts) -> str:
+    """The union of the models that make figures themselves."""
+    models = sorted({c.computed.model for c in contracts if c.computed})
+    columns = ",\n".join(f"    {name}" for name in COMPUTED_COLUMNS)
+    union = "\nunion all\n".join(
+        f"select\n{columns}\nfrom {{{{ ref('{model}') }}}}" for model in models
+    )
+    return f"{{#- {WRITTEN}.\n    KPIs whose figures a model makes. -#}}\n{union}\n"
+
+
+def _nothing(columns: dict[str, str]) -> str:
+    casts = ", ".join(f"cast(null as {data_type}) as {name}" for name, data_type in columns.items())
+    return f"    select {casts} limit 0"
+
+
+def _semantic_models(contracts: Contracts) -> str:
+    """dbt's semantic models and metrics: the same KPIs for whoever asks a semantic layer."""
+    models: dict[str, dict[str, Any]] = {"customer_360": _customers()}
+    metrics: list[dict[str, Any]] = []
+    for c in contracts:
+        if c.observed is None:
+            continue
+        rows = c.observed
+        model = models.setdefault(
+            f"{rows.model}_{rows.customer}" if rows.customer != "customer_id" else rows.model,
+            {
+                "name": rows.model.replace("__", "_"),
+                "description": f"Rows of {rows.model} that KPIs add up.",
+                "model": f"ref('{rows.model}')",
+                "primary_entity": f"{rows.model}_row".replace("__", "_"),
+                "entities": [{"name": "customer", "type": "foreign", "expr": rows.customer}]
+                if rows.customer
+                else [],
+                "dimensions": [{"name": "source", "type": "categorical"}],
+                "measures": [],
+            },
+        )
+        if rows.day not in [d["name"] for d in model["dimensions"]]:
+            model["dimensions"].append(
+                {"name": rows.day, "type": "time", "type_params": {"time_granularity": "day"}}
+            )
+        where = f"({rows.where})" if rows.where else "true"
+        parts = {"total": f"case when {where} then cast({rows.value} as decimal(18, 4)) end"}
+        if c.is_ratio:
+            parts["weight"] = f"case when {where} and ({rows.value}) is not null then 1 end"
+        external = {}
+        if rows.customer:
+            external["filter"] = "coalesce({{ Dimension('customer__is_internal') }}, false) = false"
+        for part, expression in parts.items():
+            measure = f"{c.id}_{part}"
+            model["measures"].append(
+                {"name": measure, "agg": "sum", "expr": " ".join(expression.split()),
+                 "agg_time_dimension": rows.day}
+            )  # fmt: skip
+            metric = _metric(c) if not c.is_ratio else {
+                "name": measure,
+                "label": f"{c.name}: {'sum' if part == 'total' else 'observations'}",
+                "description": f"Part of the metric {c.id}.",
+            }  # fmt: skip
+            metrics.append(metric | {"type": "simple", "type_params": {"measure": measure}}
+                           | external)  # fmt: skip
+        if c.is_ratio:
+            total, weight = f"{c.id}_total", f"{c.id}_weight"
+            made: dict[str, Any] = {"numerator": total, "denominator": weight}
+            if c.interval == "net score":
+                made = {"expr": f"100 * {total} / {weight}",
+                        "metrics": [{"name": total}, {"name": weight}]}  # fmt: skip
+            kind = "derived" if c.interval == "net score" else "ratio"
+            metrics.append(_metric(c) | {"type": kind, "type_params": made})
+    for c in contracts:
+        if part := c.computed:
+            models["kpi_values"] = _figures()
+            metrics.append(
+                _metric(c)
+                | {"type": "simple", "type_params": {"measure": "figure"}}
+                | {
+                    "filter": "{{ Dimension('figure_row__kpi_id') }} = '" + c.id + "' and"
+                    f" {{{{ Dimension('figure_row__dimension') }}}} = '{part.dimension}'"
+                }
+            )
+    text = yaml.dump(
+        {"semantic_models": list(models.values()), "metrics": metrics},
+        sort_keys=False, width=118, allow_unicode=True,
+    )  # fmt: skip
+    return f"# {WRITTEN}.\n{text}"
+
+
+def _metric(c: KpiContract) -> dict[str, Any]:
+    return {
+        "name": c.id,
+        "label": c.name,
+        "description": c.formula,
+        "config": {
+            "meta": {
+                "kpi_version": c.version, "unit": c.unit, "stage": c.stage, "level": c.level,
+                "better": c.better, "owner_team": c.owner_team, "interval": c.interval,
+                "source": c.source,
+            }
+        },
+    }  # fmt: skip
+
+
+def _customers() -> dict[str, Any]:
+    return {
+        "name": "customers",
+        "description": "Customers: where they live, and whether KPIs leave them out.",
+        "model": "ref('customer_360')",
+        "entities": [{"name": "customer", "type": "primary", "expr": "customer_id"}],
+        "dimensions": [
+            {"name": "region", "type": "categorical",
+             "expr": "coalesce(region, country, '(unknown)')"},
+            {"name": "is_internal", "type": "categorical", "expr": "is_test or is_employee"},
+        ],
+    }  # fmt: skip
+
+
+def _figures() -> dict[str, Any]:
+    """Figures that can't be added up over time: a metric shows the month asked, else the newest."""
+    return {
+        "name": "kpi_figures",
+        "description": "Figures that a model makes per month: not to be added up over months.",
+        "model": "ref('kpi_values')",
+        "primary_entity": "figure_row",
+        "dimensions": [
+            *({"name": n, "type": "categorical"}
+              for n in ("kpi_id", "dimension", "dimension_value")),
+            {"name": "period_start", "type": "time", "type_params": {"time_granularity": "month"}},
+        ],
+        "measures": [
+            {"name": "figure", "agg": "sum", "agg_time_dimension": "period_start",
+             "expr": "case when period_grain = 'month' then value end",
+             "non_additive_dimension": {"name": "period_start", "window_choice": "max"}},
+        ],
+    }  # fmt: skip
+
+
+def _interval_test(contracts: Contracts) -> str:
+    """A dbt test that compares the macros with the interval vectors of all contracts."""
+    rows = []
+    for c in contracts:
+        for v in c.interval_vectors:
+            method = v.method or c.interval
+            squares = v.total if v.squares is None else v.squares
+            value = "null" if v.value is None else float(v.value)
+            rows.append(
+                f"    ('{c.id}', '{method}', {float(v.total)}, {float(squares)}, {float(v.n)},"
+                f" {value}, {v.ci_low}, {v.ci_high}, {v.tolerance})"
+            )
+    given = ",\n    ".join(row.strip() for row in rows)
+    return f"""\
+{{{{ config(tags=['macro_vectors']) }}}}
+-- {WRITTEN}.
+with vectors (kpi_id, method, total, squares, n, value, low, high, tolerance) as (
+    values
+    {given}
+),
+
+made as (
+    select
+        *,
+        case method when 'net score' then 100 else 1 end * total / n as made_value,
+        case method
+            when 'wilson' then {{{{ wilson('total', 'n', 'low') }}}}
+            when 'mean' then {{{{ mean_bound('total', 'squares', 'n', 'low') }}}}
+            when 'net score' then 100 * {{{{ net_score_bound('total', 'squares', 'n', 'low') }}}}
+        end as made_low,
+        case method
+            when 'wilson' then {{{{ wilson('total', 'n', 'high') }}}}
+            when 'mean' then {{{{ mean_bound('total', 'squares', 'n', 'high') }}}}
+            when 'net score' then 100 * {{{{ net_score_bound('total', 'squares', 'n', 'high') }}}}
+        end as made_high
+    from vectors
+)
+
+select * from made
+where
+    coalesce(abs(made_value - value), 0) > tolerance
+    or coalesce(abs(made_low - low) > tolerance, true)
+    or coalesce(abs(made_high - high) > tolerance, true)
+"""
+
+
+INTRODUCTION = f"""\
+# KPIs
+
+{WRITTEN}, one entry per KPI: change it there, then run `make kpis`.
+
+Every figure is in `marts.kpi_values` per day, week, month and in all, by source and region where
+its rows have them; `marts.dim_kpis` has this page as a table. People who are tests or employees are
+left out. A KPI's metric in dbt's semantic layer has the KPI's id; a test proves that both give the
+same figures.
+
+*Interval* says how the 95 % interval is made: wilson (of a share), mean (normal, of a mean), net
+score (normal, of answers that count +1, 0 or -1), own (by the model that makes the figure). *Level*
+says whose identity is counted: the figure changes when records are found to be the same customer,
+household or account. The *definition hash* changes with the SQL of the KPI; `version` is raised by
+hand when its meaning changes.
+"""
+
+
+def _page(contracts: Contracts) -> str:
+    parts = [INTRODUCTION]
+    for stage in STAGES:
+        of_stage = [c for c in contracts if c.stage == stage]
+        if not of_stage:
+            continue
+        parts.append(f"\n## {stage.capitalize()}\n")
+        parts += [_entry(c) for c in of_stage]
+    return "\n".join(parts)
+
+
+def _entry(c: KpiContract) -> str:
+    if c.observed:
+        rows = c.observed
+        what = f"sum({_flat(rows.value)})" + (" / count(*)" if c.is_ratio else "")
+        if c.interval == "net score":
+            what = f"100 * {what}"
+        conditions = [
+            *([_flat(rows.where)] if rows.where else []),
+            f"({_flat(rows.value)}) is not null",
+        ]
+        if _flat(rows.value).isdigit():
+            conditions.pop()
+        sql = f"select {what}\nfrom {rows.model}"
+        sql += f"\nwhere {' and '.join(conditions)}" if conditions else ""
+        grain = f"a row of `{rows.model}`, on the day `{rows.day}`"
+    else:
+        assert isinstance(c.computed, Computed)
+        sql = f"select value from {c.computed.model}\nwhere kpi_id = '{c.id}'"
+        grain = f"made by `{c.computed.model}` for each period and dimension"
+    vectors = "\n".join(f"  - {_vector(v)}" for v in c.vectors)
+    return f"""\
+### {c.name}
+
+`{c.id}`, version {c.version}, definition hash `{c.definition_hash}`
+
+{c.formula}
+
+{textwrap.indent(sql, "    ")}
+
+- cited from {c.source}
+- grain: {grain}
+- unit: {c.unit}; better: {c.better}; level: {c.level}; interval: {c.interval}
+- owner: {c.owner_team}
+- needs: {", ".join(f"`{need}`" for need in c.requires)}
+- known answers:
+{vectors}
+"""
+
+
+def _vector(vector: Any) -> str:
+    if isinstance(vector, str):
+        return vector
+    said = vector if isinstance(vector, dict) else vector.model_dump(exclude_none=True)
+    return ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in said.items()
+    )
+
+
+def _flat(sql: str) -> str:
+    return " ".join(sql.split())
+
+
+def _lines(sql: str, indent: int) -> str:
+    return textwrap.indent(textwrap.dedent(sql), " " * indent)

@@ -1,0 +1,288 @@
+"""What a KPI contract says, and whether the project can keep it."""
+
+import difflib
+import hashlib
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import duckdb
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+FOLDER = Path(__file__).parent
+MODELS = FOLDER.parent / "models"
+
+Unit = Literal[
+    "count", "people", "share", "points", "hours", "days", "currency", "ratio", "index"
+]  # fmt: skip
+Stage = Literal["awareness", "consideration", "decision", "service", "loyalty"]
+Level = Literal["none", "customer", "household", "account"]
+Better = Literal["higher", "lower", "neither"]
+Interval = Literal["none", "wilson", "mean", "net score", "own"]
+STAGES: tuple[str, ...] = get_args(Stage)
+COMPUTED_COLUMNS = (
+    "kpi_id", "period_grain", "period_start", "dimension", "dimension_value",
+    "value", "numerator", "denominator", "n", "ci_low", "ci_high",
+)  # fmt: skip
+
+
+def _plain_sql(written: Any) -> str:
+    """dbt's metrics take no Jinja, and a comment would swallow what is written behind it."""
+    sql = str(written).strip()
+    if not sql or any(mark in sql for mark in ("{{", "{%", "--", ";")):
+        raise ValueError(f"{sql!r} is not plain SQL without Jinja and comments; put it in a model")
+    return sql
+
+
+Sql = Annotated[str, BeforeValidator(_plain_sql)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
+Relation = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")]
+Need = Annotated[
+    str, Field(pattern=r"^[a-z_]+\.[a-z0-9_]+(=[a-z]+)?(\|[a-z_]+\.[a-z0-9_]+(=[a-z]+)?)*$")
+]
+FIXES = {
+    "vectors": "give at least one known answer, or where one is tested",
+    "source": "cite the definition as 'definitions: <heading>'",
+    "requires": "write concept.field, concept.field=kind, or options with |",
+    "id": "use lower case words joined by _",
+}
+
+
+class ContractError(ValueError):
+    """Contracts that are wrong, one problem a line: file, KPI, field, fix."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Observed(_Part):
+    """A KPI that adds up a value over rows; internal people are left out for it."""
+
+    model: Relation = Field(alias="from", description="Mart or intermediate that has the rows.")
+    day: Relation = Field(description="Column with the day, in the company's zone.")
+    value: Sql = Field(description="What is added up.")
+    where: Sql | None = Field(None, description="Which rows count; those without value never do.")
+    customer: Relation | None = Field(
+        "customer_id", description="Column with the customer; null where rows have none."
+    )
+
+
+class Computed(_Part):
+    """A KPI whose figures a model makes, all periods and dimensions."""
+
+    model: Relation = Field(alias="from", description="Model with the columns of computed figures.")
+    dimension: Relation = Field("all", description="The dimension by which the KPI is stated.")
+
+
+class IntervalVector(_Part):
+    """A known interval, checked against the macros of `statistics.sql`."""
+
+    kind: Literal["interval"]
+    total: float
+    n: int
+    squares: float | None = None  # of a share it is the total
+    value: float | None = None
+    ci_low: float
+    ci_high: float
+    tolerance: float = 0.0006  # the vectors of the definitions have three digits
+    method: Literal["wilson", "mean", "net score"] | None = None  # where the contract says `own`
+
+
+class KpiContract(_Part):
+    """One KPI: what it means, what it is made of, who answers for it, how it is known right."""
+
+    id: Name
+    version: int = Field(ge=1)
+    name: str = Field(min_length=2)
+    unit: Unit
+    stage: Stage
+    owner_team: str = Field(min_length=2)
+    level: Level
+    better: Better
+    formula: str = Field(min_length=10)
+    source: str = Field(pattern=r"^definitions: \S")
+    requires: list[Need] = Field(min_length=1)
+    interval: Interval
+    observed: Observed | None = None
+    computed: Computed | None = None
+    vectors: list[IntervalVector | str | dict[str, Any]] = Field(min_length=1)
+    area: str = Field(exclude=True)
+
+    @model_validator(mode="after")
+    def _is_observed_or_computed(self) -> "KpiContract":
+        if (self.observed is None) == (self.computed is None):
+            raise ValueError("has to be either `observed` or `computed`; keep one of the two")
+        if self.observed and self.interval == "own":
+            raise ValueError(
+                "interval `own` is for `computed`; use none, wilson, mean or net score"
+            )
+        for vector in self.interval_vectors:
+            if (vector.method or self.interval) in ("none", "own"):
+                raise ValueError(
+                    f"a vector of kind interval has no meaning with interval `{self.interval}`;"
+                    " change the interval, or name the vector's `method`"
+                )
+        return self
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the total is divided by the number of observations."""
+        return self.interval != "none"
+
+    @property
+    def parent(self) -> str:
+        """The model its figures come from."""
+        part = self.observed or self.computed
+        assert part is not None
+        return part.model
+
+    @property
+    def interval_vectors(self) -> list[IntervalVector]:
+        return [v for v in self.vectors if isinstance(v, IntervalVector)]
+
+    @property
+    def definition_hash(self) -> str:
+        """Of what the figures follow from, but for the models below: it tells redefinitions."""
+        said = self.model_dump(
+            mode="json", by_alias=True, include={"id", "unit", "interval", "observed", "computed"}
+        )
+        if self.computed and (sql := _model_file(self.computed.model)):
+            said["sql"] = sql.read_text(encoding="utf-8")
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load_contracts(folder: Path = FOLDER, *, check_sql: bool = True) -> list[KpiContract]:
+    """All contracts, by stage of the journey, file and place in it.
+
+    Args:
+        check_sql: also bind their SQL to the columns that the models promise.
+
+    Raises:
+        ContractError: naming file, KPI, field and fix of every problem found.
+    """
+    contracts: list[KpiContract] = []
+    problems: list[str] = []
+    for path in sorted(folder.glob("*.yml")):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = content.get("kpis") if isinstance(content, dict) else None
+        if not isinstance(entries, list):
+            problems.append(f"{path.name}: has no list `kpis`; start the file with `kpis:`")
+            continue
+        for number, entry in enumerate(entries, 1):
+            name = entry.get("id") if isinstance(entry, dict) else None
+            place = f"{path.name}: {name or f'KPI number {number}'}"
+            try:
+                contracts.append(KpiContract.model_validate({**entry, "area": path.stem}))
+            except ValidationError as error:
+                problems += [f"{place}: {_complaint(e)}" for e in error.errors()]
+            except TypeError:
+                problems.append(f"{place}: is not a mapping; write `- id: ...`")
+    first: dict[str, str] = {}
+    for contract in contracts:
+        if contract.id in first:
+            problems.append(
+                f"{contract.area}.yml: {contract.id}: id: is taken by {first[contract.id]}.yml;"
+                " give one of them another"
+            )
+        first.setdefault(contract.id, contract.area)
+        problems += _unkept(contract, check_sql=check_sql)
+    if problems:
+        raise ContractError(problems)
+    return sorted(contracts, key=lambda c: STAGES.index(c.stage))
+
+
+def _complaint(error: Any) -> str:
+    """A validation error in words, with the fix."""
+    place = [str(p) for p in error["loc"]]
+    field = ".".join(place) or "contract"
+    given = error.get("input")
+    kind = error["type"]
+    if kind == "missing":
+        said = "is missing; add it"
+    elif kind == "extra_forbidden":
+        parts: dict[str, type[BaseModel]] = {
+            "observed": Observed, "computed": Computed, "vectors": IntervalVector,
+        }  # fmt: skip
+        known = parts.get(place[0], KpiContract) if len(place) > 1 else KpiContract
+        names = [f.alias or n for n, f in known.model_fields.items() if n != "area"]
+        said = f"is not a field here; {_nearest(place[-1], names)}"
+    elif kind == "literal_error":
+        names = re.findall(r"'([^']+)'", error["ctx"]["expected"])
+        said = f"{given!r} is not known; {_nearest(str(given), names)}"
+    elif kind == "value_error":
+        said = str(error["ctx"]["error"])
+    else:
+        said = f"{given!r}: {error['msg'].lower()}"
+    fix = FIXES.get(place[0]) if place and kind not in ("missing", "value_error") else None
+    return f"{field}: {said}" + (f"; {fix}" if fix else "")
+
+
+def _nearest(given: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(given.lower(), names, 1, 0.6)
+    return f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(names)}"
+
+
+def _unkept(contract: KpiContract, *, check_sql: bool) -> list[str]:
+    """What the contract asks of models that they do not have."""
+    place = f"{contract.area}.yml: {contract.id}"
+    part = "observed" if contract.observed else "computed"
+    if _model_file(contract.parent) is None:
+        names = [p.stem for p in MODELS.rglob("*.sql")]
+        return [f"{place}: {part}.from: no model {contract.parent!r}; "
+                f"{_nearest(contract.parent, names) if names else 'write it'}"]  # fmt: skip
+    columns = _typed_columns().get(contract.parent)
+    if contract.observed is None or columns is None or not check_sql:
+        return []
+    rows = contract.observed
+    asked = {
+        "observed.from": "source",
+        "observed.customer": rows.customer or "null",
+        "observed.day": f"cast({rows.day} as date)",
+        "observed.value": f"cast({rows.value} as decimal(38, 4))",
+        "observed.where": f"cast(({rows.where or 'true'}) as boolean)",
+    }
+    problems = []
+    body = ", ".join(f'"{name}" {data_type}' for name, data_type in columns.items())
+    with duckdb.connect() as connection:
+        connection.execute(f"create table rows ({body})")
+        for field, expression in asked.items():
+            try:
+                connection.execute(f"select {expression} from rows")
+            except duckdb.Error as error:
+                said = str(error).splitlines()[0]
+                problems.append(
+                    f"{place}: {field}: {expression!r} does not fit {contract.parent}: {said};"
+                    f" its columns are {', '.join(columns)}"
+                )
+    return problems
+
+
+def _model_file(model: str) -> Path | None:
+    return _model_files().get(model)
+
+
+@cache
+def _model_files() -> dict[str, Path]:
+    return {p.stem: p for suffix in ("sql", "py") for p in MODELS.rglob(f"*.{suffix}")}
+
+
+@cache
+def _typed_columns() -> dict[str, dict[str, str]]:
+    """Columns with their types, of models that promise both."""
+    found = {}
+    for path in MODELS.rglob("*.yml"):
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), loader) or {}
+        for model in content.get("models", []):
+            columns = model.get("columns", [])
+            if columns and all("data_type" in column for column in columns):
+                found[model["name"]] = {c["name"]: c["data_type"] for c in columns}
+    return found

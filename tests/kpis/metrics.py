@@ -1,0 +1,92 @@
+"""Metrics of dbt's semantic manifest, worked out by us: MetricFlow is not among our packages."""
+
+from typing import Any
+
+import duckdb
+from jinja2 import Template
+
+
+class Metrics:
+    """What a semantic manifest says, asked of the warehouse that is attached as `w`."""
+
+    def __init__(self, manifest: dict[str, Any], connection: duckdb.DuckDBPyConnection) -> None:
+        self.metrics = {metric["name"]: metric for metric in manifest["metrics"]}
+        self.models = manifest["semantic_models"]
+        self.measures = {
+            measure["name"]: (model, measure)
+            for model in self.models
+            for measure in model["measures"]
+        }
+        self.connection = connection
+
+    def values(self, name: str, grain: str) -> dict[Any, float]:
+        """Values of a metric by first day of the month, or of all time under None."""
+        metric = self.metrics[name]
+        parameters = metric["type_params"]
+        if metric["type"] == "simple":
+            return self._simple(metric, grain)
+        if metric["type"] == "ratio":
+            parts = [parameters["numerator"]["name"], parameters["denominator"]["name"]]
+            expression = f"cast({parts[0]} as double) / cast({parts[1]} as double)"
+        else:
+            assert metric["type"] == "derived", metric
+            parts = [part["name"] for part in parameters["metrics"]]
+            expression = parameters["expr"]
+        found = {part: self.values(part, grain) for part in parts}
+        answers = {}
+        for period in set.union(*(set(values) for values in found.values())):
+            given = ", ".join(f"? as {part}" for part in parts)
+            [(answers[period],)] = self.connection.execute(
+                f"select {expression} from (select {given})",
+                [found[part].get(period) for part in parts],
+            ).fetchall()
+        return {period: value for period, value in answers.items() if value is not None}
+
+    def _simple(self, metric: dict[str, Any], grain: str) -> dict[Any, float]:
+        model, measure = self.measures[metric["type_params"]["measure"]["name"]]
+        assert measure["agg"] == "sum", measure
+        time = measure["agg_time_dimension"]
+        filters = (metric["filter"] or {"where_filters": []})["where_filters"]
+        joins: dict[str, str] = {}
+        conditions = [
+            Template(given["where_sql_template"]).render(
+                Dimension=lambda name: self._dimension(model, name, joins)
+            )
+            for given in filters
+        ]
+        period = f"cast(date_trunc('month', base.{time}) as date)" if grain == "month" else "null"
+        only_dated = [f"base.{time} is not null"] if grain == "month" else []
+        rows = self.connection.execute(
+            f"select {period}, sum({measure['expr']}) from {_relation(model)} as base"
+            f" {' '.join(joins.values())} where {' and '.join([*conditions, *only_dated, 'true'])}"
+            " group by all"
+        ).fetchall()
+        return {first: float(value) for first, value in rows if value is not None}
+
+    def _dimension(self, base: dict[str, Any], name: str, joins: dict[str, str]) -> str:
+        """SQL of `entity__dimension`: a column of the model itself, or of one it has the key of."""
+        entity, _, dimension = name.partition("__")
+        if entity == base["primary_entity"]:
+            return f"base.{_expression(base['dimensions'], dimension)}"
+        [key] = [e for e in base["entities"] if e["name"] == entity and e["type"] == "foreign"]
+        [(model, primary)] = [
+            (m, e)
+            for m in self.models
+            for e in m["entities"]
+            if e["name"] == entity and e["type"] == "primary"
+        ]
+        expression = _expression(model["dimensions"], dimension)
+        joins[entity] = (
+            f"left join (select {primary['expr']} as key, {expression} as {dimension}"
+            f" from {_relation(model)}) as {entity} on base.{key['expr']} = {entity}.key"
+        )
+        return f"{entity}.{dimension}"
+
+
+def _expression(elements: list[dict[str, Any]], name: str) -> str:
+    [element] = [e for e in elements if e["name"] == name]
+    return element["expr"] or name
+
+
+def _relation(model: dict[str, Any]) -> str:
+    return f"w.{model['node_relation']['schema_name']}.{model['node_relation']['alias']}"
