@@ -1,4 +1,4 @@
-"""The models of business time as plain SQL, and the same counted minute by minute with no SQL at all."""
+"""The models of business time as plain SQL, and the same counted minute by minute without."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -40,7 +40,9 @@ def model(name: str) -> str:
     return template.render(ref=lambda of: of, as_of=lambda: f"cast('{NOW}' as timestamp)")
 
 
-def warehouse(schedules: Iterable[Schedule], tickets: Iterable[Ticket]) -> duckdb.DuckDBPyConnection:
+def warehouse(
+    schedules: Iterable[Schedule], tickets: Iterable[Ticket]
+) -> duckdb.DuckDBPyConnection:
     """A database with the models, from the hours down to the clocks of the tickets."""
     db = duckdb.connect()
     db.execute("set TimeZone = 'UTC'")
@@ -54,7 +56,9 @@ def warehouse(schedules: Iterable[Schedule], tickets: Iterable[Ticket]) -> duckd
         "create table schedule_intervals (schedule_key varchar, start_minute bigint,"
         " end_minute bigint)"
     )
-    db.execute("create table schedule_holidays (schedule_key varchar, starts_on date, ends_on date)")
+    db.execute(
+        "create table schedule_holidays (schedule_key varchar, starts_on date, ends_on date)"
+    )
     db.execute("create table tickets (source varchar, ticket_key varchar, created_at timestamp)")
     db.execute(
         "create table ticket_events (source varchar, ticket_event_key varchar, ticket_key varchar,"

@@ -1,4 +1,4 @@
-"""Business time against a count of single minutes, over changes of the clock, holidays and schedules."""
+"""Business time against a count of single minutes: changes of clocks, holidays, schedules."""
 
 from datetime import date, datetime, timedelta
 
@@ -98,7 +98,8 @@ def test_both_rules_of_the_definitions() -> None:
                 (finish.business_microseconds - start.business_microseconds) / 6e7,
                 (last_finish.open_microseconds - last_start.open_microseconds) / 6e7
             from int_service__clock as start, int_service__clock as finish,
-                int_service__schedule_clock as last_start, int_service__schedule_clock as last_finish
+                int_service__schedule_clock as last_start,
+                int_service__schedule_clock as last_finish
             where start.moment = $created and finish.moment = $replied
                 and last_start.moment = $created and last_finish.moment = $replied
                 and last_start.schedule_key = finish.schedule_key

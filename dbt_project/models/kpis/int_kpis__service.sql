@@ -17,7 +17,8 @@ ages as (
     select
         ticket_key,
         sum(cast(minutes as decimal(18, 4))) as minutes,
-        case when count(*) = count(business_minutes) then sum(cast(business_minutes as decimal(18, 4))) end as business_minutes
+        case when count(*) = count(business_minutes) then sum(cast(business_minutes as decimal(18, 4))) end
+            as business_minutes
     from {{ ref('fct_ticket_timeline') }}
     where status is distinct from 'closed'
     group by ticket_key
@@ -44,37 +45,38 @@ durations as (
     from tickets
     left join first_waits on tickets.ticket_key = first_waits.ticket_key
     left join ages on tickets.ticket_key = ages.ticket_key
-    cross join lateral (
-        values
-        ('first_reply_hours', first_waits.minutes, first_waits.is_over),
-        ('first_reply_business_hours', first_waits.business_minutes, first_waits.is_over),
-        (
-            'first_resolution_hours', coalesce(tickets.first_resolution_minutes, ages.minutes),
-            tickets.first_solved_at is not null
-        ),
-        (
-            'first_resolution_business_hours',
-            case
-                when tickets.first_solved_at is not null then tickets.first_resolution_business_minutes
-                else ages.business_minutes
-            end,
-            tickets.first_solved_at is not null
-        ),
-        (
-            'full_resolution_hours', coalesce(tickets.full_resolution_minutes, ages.minutes),
-            tickets.full_resolution_minutes is not null
-        ),
-        (
-            'full_resolution_business_hours',
-            case
-                when tickets.full_resolution_minutes is not null then tickets.full_resolution_business_minutes
-                else ages.business_minutes
-            end,
-            tickets.full_resolution_minutes is not null
-        ),
-        ('requester_wait_hours', tickets.requester_wait_minutes, tickets.is_finished),
-        ('agent_wait_hours', tickets.agent_wait_minutes, tickets.is_finished)
-    ) as measures (measure, minutes, is_over)
+    cross join
+        lateral (
+            values
+            ('first_reply_hours', first_waits.minutes, first_waits.is_over),
+            ('first_reply_business_hours', first_waits.business_minutes, first_waits.is_over),
+            (
+                'first_resolution_hours', coalesce(tickets.first_resolution_minutes, ages.minutes),
+                tickets.first_solved_at is not null
+            ),
+            (
+                'first_resolution_business_hours',
+                case
+                    when tickets.first_solved_at is not null then tickets.first_resolution_business_minutes
+                    else ages.business_minutes
+                end,
+                tickets.first_solved_at is not null
+            ),
+            (
+                'full_resolution_hours', coalesce(tickets.full_resolution_minutes, ages.minutes),
+                tickets.full_resolution_minutes is not null
+            ),
+            (
+                'full_resolution_business_hours',
+                case
+                    when tickets.full_resolution_minutes is not null then tickets.full_resolution_business_minutes
+                    else ages.business_minutes
+                end,
+                tickets.full_resolution_minutes is not null
+            ),
+            ('requester_wait_hours', tickets.requester_wait_minutes, tickets.is_finished),
+            ('agent_wait_hours', tickets.agent_wait_minutes, tickets.is_finished)
+        ) as measures (measure, minutes, is_over)
     union all
     select
         'waiting_time_hours', contacts.started_on, contacts.source, coalesce(people.region, '(unknown)'),
@@ -153,6 +155,18 @@ promise_curves as (
     ) }}
 ),
 
+decided as (
+    select
+        kpi_id,
+        period_grain,
+        period_start,
+        dimension,
+        dimension_value,
+        count(*) filter (where is_decided) as decided
+    from promises
+    group by all
+),
+
 attainment as (
     select
         promise_curves.kpi_id,
@@ -163,13 +177,7 @@ attainment as (
         1 - coalesce(min(promise_curves.survival) filter (where promise_curves.t <= 1), 1) as met,
         any_value(counts.decided) as decided
     from promise_curves
-    inner join (
-        select
-            kpi_id, period_grain, period_start, dimension, dimension_value,
-            count(*) filter (where is_decided) as decided
-        from promises
-        group by all
-    ) as counts
+    inner join decided as counts
         on
             promise_curves.kpi_id = counts.kpi_id
             and promise_curves.period_grain = counts.period_grain
@@ -222,7 +230,15 @@ select
 from quantiles
 union all
 select
-    kpi_id, period_grain, period_start, dimension, dimension_value, met, met * decided, cast(decided as double), decided,
+    kpi_id,
+    period_grain,
+    period_start,
+    dimension,
+    dimension_value,
+    met,
+    met * decided,
+    cast(decided as double),
+    decided,
     {{ wilson('(met * decided)', 'decided', 'low') }},
     {{ wilson('(met * decided)', 'decided', 'high') }}
 from attainment

@@ -30,12 +30,16 @@ identified as (
     left join {{ ref('int_identity__assignments') }} as assignments on visits.record_key = assignments.record_key
 ),
 
+contacts as (
+    select customer_id, contact_key, started_at
+    from {{ ref('int_service__contacts') }}
+    where customer_id is not null
+),
+
 asked as (
     select identified.*, contacts.contact_key, contacts.started_at as asked_at
     from identified
-    asof left join (
-        select customer_id, contact_key, started_at from {{ ref('int_service__contacts') }} where customer_id is not null
-    ) as contacts
+    asof left join contacts
         on identified.customer_id = contacts.customer_id and identified.started_at <= contacts.started_at
 ),
 
@@ -43,12 +47,12 @@ final as (
     select
         *,
         {{ reporting_date('started_at') }} as started_on,
-        {% for hours in [24, 72] %}
-        case
-            when started_at + interval {{ hours }} hour <= {{ as_of() }}
-                then coalesce(asked_at > started_at + interval {{ hours }} hour, true)
-        end as is_contained_{{ hours }}h{{ ',' if not loop.last }}
-        {% endfor %}
+    {% for hours in [24, 72] %}
+    case
+        when started_at + interval {{ hours }} hour <= {{ as_of() }}
+            then coalesce(asked_at > started_at + interval {{ hours }} hour, true)
+    end as is_contained_{{ hours }}h{{ ',' if not loop.last }}
+    {% endfor %}
     from asked
 )
 

@@ -43,9 +43,11 @@ judged as (
         *,
         case
             when resolved_at is not null
-                then first_contact_resolved_at is not null and coalesce(recontacted_at > first_contact_resolved_at, true)
+                then
+                    first_contact_resolved_at is not null and coalesce(recontacted_at > first_contact_resolved_at, true)
         end as is_resolved_at_first_contact,
-        {{ in_minutes("date_diff('microsecond', first_contact_resolved_at, recontacted_at)") }} / 1440 as days_to_recontact
+        {{ minutes_between('first_contact_resolved_at', 'recontacted_at') }}
+        / 1440 as days_to_recontact
     from recontacts
 ),
 
@@ -55,14 +57,14 @@ final as (
         {{ reporting_date('started_at') }} as started_on,
         {{ reporting_date('resolved_at') }} as resolved_on,
         contacts - 1 as repeat_contacts,
-        {% for days in [1, 3, 7, 14, 30] %}
-        case
-            when resolved_at + interval {{ days }} day <= {{ as_of() }}
-                then
-                    is_resolved_at_first_contact
-                    and coalesce(recontacted_at > first_contact_resolved_at + interval {{ days }} day, true)
-        end as is_resolved_{{ days }}d{{ ',' if not loop.last }}
-        {% endfor %}
+    {% for days in [1, 3, 7, 14, 30] %}
+    case
+        when resolved_at + interval {{ days }} day <= {{ as_of() }}
+            then
+                is_resolved_at_first_contact
+                and coalesce(recontacted_at > first_contact_resolved_at + interval {{ days }} day, true)
+    end as is_resolved_{{ days }}d{{ ',' if not loop.last }}
+    {% endfor %}
     from judged
 )
 

@@ -11,7 +11,7 @@ with final as (
         replies.ended_at,
         replies.outcome,
         {{ reporting_date('replies.waiting_since') }} as waiting_since_on,
-        {{ in_minutes("date_diff('microsecond', replies.waiting_since, coalesce(replies.ended_at, " ~ as_of() ~ "))") }}
+        {{ minutes_so_far('replies.waiting_since', 'replies.ended_at') }}
             as minutes,
         {{ in_minutes('ends.business_microseconds - starts.business_microseconds') }} as business_minutes
     from {{ ref('int_service__replies') }} as replies

@@ -13,11 +13,15 @@ with final as (
         states.starts_at,
         states.ends_at,
         states.ends_at is null as is_current,
-        case when states.ends_at is not null or states.status <> 'closed' then
-            {{ in_minutes("date_diff('microsecond', states.starts_at, coalesce(states.ends_at, " ~ as_of() ~ "))") }}
+        case
+            when states.ends_at is not null or states.status <> 'closed'
+                then
+                    {{ minutes_so_far('states.starts_at', 'states.ends_at') }}
         end as minutes,
-        case when states.ends_at is not null or states.status <> 'closed' then
-            {{ in_minutes('ends.business_microseconds - starts.business_microseconds') }}
+        case
+            when states.ends_at is not null or states.status <> 'closed'
+                then
+                    {{ in_minutes('ends.business_microseconds - starts.business_microseconds') }}
         end as business_minutes
     from {{ ref('int_service__states') }} as states
     inner join {{ ref('fct_tickets') }} as tickets on states.ticket_key = tickets.ticket_key

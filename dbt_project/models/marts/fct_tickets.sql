@@ -38,7 +38,8 @@ further_replies as (
 stations as (
     select
         ticket_key,
-        count(*) filter (where assignee_key is not null and assignee_key is distinct from assignee_before) as assignee_stations,
+        count(*) filter (where assignee_key is not null and assignee_key is distinct from assignee_before)
+            as assignee_stations,
         count(*) filter (where group_name is not null and group_name is distinct from group_before) as group_stations,
         -- agent and team that change together are one hand-off
         count(*) filter (where assignee_key <> assignee_before or group_name <> group_before) as handoffs
@@ -66,9 +67,9 @@ waits as (
     pivot {{ ref('int_service__waits') }}
     on wait in ('requester', 'agent', 'hold', 'agent_work')
     using
-        max(minutes) as minutes,
-        max(business_minutes) as business_minutes,
-        max(last_schedule_minutes) as last_schedule_minutes
+    max(minutes) as minutes,
+    max(business_minutes) as business_minutes,
+    max(last_schedule_minutes) as last_schedule_minutes
     group by ticket_key
 ),
 
@@ -78,12 +79,13 @@ ends as (
     from tickets
     inner join {{ ref('int_service__resolutions') }} as resolutions on tickets.ticket_key = resolutions.ticket_key
     left join first_replies on tickets.ticket_key = first_replies.ticket_key
-    cross join lateral (
-        values
-        ('first_reply', first_replies.replied_at),
-        ('first_resolution', resolutions.first_solved_at),
-        ('full_resolution', case when tickets.status in ('solved', 'closed') then resolutions.solved_at end)
-    ) as moments (name, ended_at)
+    cross join
+        lateral (
+            values
+            ('first_reply', first_replies.replied_at),
+            ('first_resolution', resolutions.first_solved_at),
+            ('full_resolution', case when tickets.status in ('solved', 'closed') then resolutions.solved_at end)
+        ) as moments (name, ended_at)
     where moments.ended_at is not null
 ),
 
@@ -91,7 +93,7 @@ measured as (
     select
         ends.ticket_key,
         ends.name,
-        {{ in_minutes("date_diff('microsecond', ends.created_at, ends.ended_at)") }} as minutes,
+        {{ minutes_between('ends.created_at', 'ends.ended_at') }} as minutes,
         {{ in_minutes('finish.business_microseconds - start.business_microseconds') }} as business_minutes,
         {{ in_minutes('last_finish.open_microseconds - last_start.open_microseconds') }} as last_schedule_minutes
     from ends
@@ -115,9 +117,9 @@ times as (
     pivot measured
     on name in ('first_reply', 'first_resolution', 'full_resolution')
     using
-        max(minutes) as minutes,
-        max(business_minutes) as business_minutes,
-        max(last_schedule_minutes) as last_schedule_minutes
+    max(minutes) as minutes,
+    max(business_minutes) as business_minutes,
+    max(last_schedule_minutes) as last_schedule_minutes
     group by ticket_key
 ),
 
@@ -193,7 +195,9 @@ final as (
         *,
         {{ reporting_date('created_at') }} as created_on,
         {{ reporting_date('first_solved_at') }} as first_solved_on,
-        case when is_finished then {{ reporting_date('coalesce(solved_at, closed_at, first_solved_at)') }} end as finished_on,
+        case
+            when is_finished then {{ reporting_date('coalesce(solved_at, closed_at, first_solved_at)') }}
+        end as finished_on,
         case
             when has_unlisted_replies and is_finished and agent_replies <= 1 then null
             else agent_replies = 1 and is_finished

@@ -9,7 +9,9 @@ with compared as (
 metrics as (
     select unnest([
         'replies', 'reopens', 'assignee_stations', 'group_stations',
-        {% for name in ['first_reply', 'first_resolution', 'full_resolution', 'requester_wait', 'agent_wait', 'on_hold'] %}
+        {% for name in [
+            'first_reply', 'first_resolution', 'full_resolution', 'requester_wait', 'agent_wait', 'on_hold'
+        ] %}
         '{{ name }}_minutes', '{{ name }}_business_minutes'{{ ',' if not loop.last }}
         {% endfor %}
     ]) as metric

@@ -16,24 +16,28 @@ ended as (
     group by ticket_key
 ),
 
+our_breaches as (
+    select ticket_key, metric, count(*) filter (where outcome = 'breached') as breached
+    from {{ ref('int_service__slas') }}
+    where is_told_by_source
+    group by all
+),
+
+their_breaches as (
+    select ticket_key, metric, count(*) as breached
+    from {{ ref('sla_events') }}
+    where kind = 'breached' and occurred_at <= {{ as_of() }}
+    group by all
+),
+
 breaches as (
     select
         coalesce(ours.ticket_key, said.ticket_key) as ticket_key,
         coalesce(ours.metric, said.metric) || '_breached' as metric,
         coalesce(ours.breached, 0) as ours,
         coalesce(said.breached, 0) as theirs
-    from (
-        select ticket_key, metric, count(*) filter (where outcome = 'breached') as breached
-        from {{ ref('int_service__slas') }}
-        where is_told_by_source
-        group by all
-    ) as ours
-    full join (
-        select ticket_key, metric, count(*) as breached
-        from {{ ref('sla_events') }}
-        where kind = 'breached' and occurred_at <= {{ as_of() }}
-        group by all
-    ) as said
+    from our_breaches as ours
+    full join their_breaches as said
         on ours.ticket_key = said.ticket_key and ours.metric = said.metric
 ),
 
@@ -52,49 +56,68 @@ pairs as (
     from tickets
     inner join theirs on tickets.ticket_key = theirs.ticket_key
     left join ended on tickets.ticket_key = ended.ticket_key
-    cross join lateral (
-        values
-        ('replies', tickets.agent_replies, theirs.replies, null, null, false),
-        ('reopens', tickets.reopens, theirs.reopens, null, null, false),
-        ('assignee_stations', tickets.assignee_stations, theirs.assignee_stations, null, null, false),
-        ('group_stations', tickets.group_stations, theirs.group_stations, null, null, false),
-        ('first_reply_minutes', tickets.first_reply_minutes, theirs.first_reply_minutes, null, null, true),
-        (
-            'first_reply_business_minutes', tickets.first_reply_business_minutes, theirs.first_reply_business_minutes,
-            tickets.first_reply_last_schedule_minutes, null, true
-        ),
-        ('first_resolution_minutes', tickets.first_resolution_minutes, theirs.first_resolution_minutes, null, null, true),
-        (
-            'first_resolution_business_minutes', tickets.first_resolution_business_minutes,
-            theirs.first_resolution_business_minutes, tickets.first_resolution_last_schedule_minutes, null, true
-        ),
-        ('full_resolution_minutes', tickets.full_resolution_minutes, theirs.full_resolution_minutes, null, null, true),
-        (
-            'full_resolution_business_minutes', tickets.full_resolution_business_minutes,
-            theirs.full_resolution_business_minutes, tickets.full_resolution_last_schedule_minutes, null, true
-        ),
-        (
-            'requester_wait_minutes', tickets.requester_wait_minutes, theirs.requester_wait_minutes,
-            null, ended.requester_minutes, true
-        ),
-        (
-            'requester_wait_business_minutes', tickets.requester_wait_business_minutes, theirs.requester_wait_business_minutes,
-            tickets.requester_wait_last_schedule_minutes, ended.requester_business_minutes, true
-        ),
-        (
-            'agent_wait_minutes', tickets.agent_wait_minutes, theirs.agent_wait_minutes,
-            null, ended.agent_minutes, true
-        ),
-        (
-            'agent_wait_business_minutes', tickets.agent_wait_business_minutes, theirs.agent_wait_business_minutes,
-            tickets.agent_wait_last_schedule_minutes, ended.agent_business_minutes, true
-        ),
-        ('on_hold_minutes', tickets.on_hold_minutes, theirs.on_hold_minutes, null, ended.hold_minutes, true),
-        (
-            'on_hold_business_minutes', tickets.on_hold_business_minutes, theirs.on_hold_business_minutes,
-            null, ended.hold_business_minutes, true
-        )
-    ) as pair (metric, ours, theirs, by_last_schedule, without_running, in_minutes)
+    cross join
+        lateral (
+            values
+            ('replies', tickets.agent_replies, theirs.replies, null, null, false),
+            ('reopens', tickets.reopens, theirs.reopens, null, null, false),
+            ('assignee_stations', tickets.assignee_stations, theirs.assignee_stations, null, null, false),
+            ('group_stations', tickets.group_stations, theirs.group_stations, null, null, false),
+            ('first_reply_minutes', tickets.first_reply_minutes, theirs.first_reply_minutes, null, null, true),
+            (
+                'first_reply_business_minutes',
+                tickets.first_reply_business_minutes,
+                theirs.first_reply_business_minutes,
+                tickets.first_reply_last_schedule_minutes, null, true
+            ),
+            (
+                'first_resolution_minutes',
+                tickets.first_resolution_minutes,
+                theirs.first_resolution_minutes,
+                null,
+                null,
+                true
+            ),
+            (
+                'first_resolution_business_minutes', tickets.first_resolution_business_minutes,
+                theirs.first_resolution_business_minutes, tickets.first_resolution_last_schedule_minutes, null, true
+            ),
+            (
+                'full_resolution_minutes',
+                tickets.full_resolution_minutes,
+                theirs.full_resolution_minutes,
+                null,
+                null,
+                true
+            ),
+            (
+                'full_resolution_business_minutes', tickets.full_resolution_business_minutes,
+                theirs.full_resolution_business_minutes, tickets.full_resolution_last_schedule_minutes, null, true
+            ),
+            (
+                'requester_wait_minutes', tickets.requester_wait_minutes, theirs.requester_wait_minutes,
+                null, ended.requester_minutes, true
+            ),
+            (
+                'requester_wait_business_minutes',
+                tickets.requester_wait_business_minutes,
+                theirs.requester_wait_business_minutes,
+                tickets.requester_wait_last_schedule_minutes, ended.requester_business_minutes, true
+            ),
+            (
+                'agent_wait_minutes', tickets.agent_wait_minutes, theirs.agent_wait_minutes,
+                null, ended.agent_minutes, true
+            ),
+            (
+                'agent_wait_business_minutes', tickets.agent_wait_business_minutes, theirs.agent_wait_business_minutes,
+                tickets.agent_wait_last_schedule_minutes, ended.agent_business_minutes, true
+            ),
+            ('on_hold_minutes', tickets.on_hold_minutes, theirs.on_hold_minutes, null, ended.hold_minutes, true),
+            (
+                'on_hold_business_minutes', tickets.on_hold_business_minutes, theirs.on_hold_business_minutes,
+                null, ended.hold_business_minutes, true
+            )
+        ) as pair (metric, ours, theirs, by_last_schedule, without_running, in_minutes)
     union all
     select
         breaches.ticket_key, tickets.source, tickets.has_unlisted_replies, false, breaches.metric,
@@ -151,7 +174,9 @@ select
             then 'the ticket is open again: the source keeps the time until it was last solved'
         when metric = 'group_stations' and theirs = greatest(group_events, 1)
             then 'the source counts the teams it was moved to, and one at least, not the one it began with'
-        when metric = 'replies' and has_unlisted_replies then 'agents replied in a chat or call, of which single messages are not known'
+        when
+            metric = 'replies' and has_unlisted_replies
+            then 'agents replied in a chat or call, of which single messages are not known'
         when status_events = 0 and metric not like '%reply%' and metric <> 'replies'
             then 'the changes of the ticket are not known'
         when theirs is null then 'the source gives no figure'

@@ -20,9 +20,10 @@ bounds as (
 ),
 
 days as (
-    select unnest(generate_series(
-        date_trunc('day', first_at) - interval 2 day, date_trunc('day', last_at), interval 1 day
-    )) as midnight
+    select
+        unnest(generate_series(
+            date_trunc('day', first_at) - interval 2 day, date_trunc('day', last_at), interval 1 day
+        )) as midnight
     from bounds
 ),
 
@@ -104,24 +105,28 @@ openings as (
 ),
 
 -- intervals of a schedule may overlap, and are open once
+beginnings as (
+    select
+        *,
+        coalesce(opens_at > max(closes_at) over (
+            partition by schedule_key order by opens_at, closes_at rows between unbounded preceding and 1 preceding
+        ), true) as begins
+    from openings
+),
+
 islands as (
     select
         *,
-        sum(begins) over (partition by schedule_key order by opens_at, closes_at rows unbounded preceding) as island
-    from (
-        select
-            *,
-            cast(opens_at > max(closes_at) over (
-                partition by schedule_key order by opens_at, closes_at rows between unbounded preceding and 1 preceding
-            ) as integer) as begins
-        from openings
-    )
+        count(*) filter (where begins) over (
+            partition by schedule_key order by opens_at, closes_at rows unbounded preceding
+        ) as island
+    from beginnings
 ),
 
 merged as (
     select schedule_key, min(opens_at) as opens_at, max(closes_at) as closes_at
     from islands
-    group by schedule_key, coalesce(island, 0)
+    group by schedule_key, island
 )
 
 select

@@ -18,7 +18,9 @@ ordered as (
         occurred_at,
         lag(rating) over life as rating_before,
         row_number() over life as rating_number,
-        row_number() over (partition by ticket_key order by occurred_at desc, place desc, ticket_event_key desc) as from_the_end
+        row_number()
+            over (partition by ticket_key order by occurred_at desc, place desc, ticket_event_key desc)
+            as from_the_end
     from ratings
     where rating is not null
     window life as (partition by ticket_key order by occurred_at, place, ticket_event_key)

@@ -23,7 +23,8 @@ elapsed as (
                 then case when targets.is_business_time then waits.business_minutes else waits.minutes end
             when targets.is_business_time
                 then {{ in_minutes('ends.business_microseconds - starts.business_microseconds') }}
-            else {{ in_minutes("date_diff('microsecond', targets.started_at, coalesce(targets.ended_at, " ~ as_of() ~ "))") }}
+            else
+                {{ minutes_so_far('targets.started_at', 'targets.ended_at') }}
         end as elapsed_minutes,
         ends.schedule_key,
         coalesce(waits.is_running, true) and targets.ended_at is null as is_running
@@ -65,6 +66,10 @@ due as (
     where decided.outcome = 'running' and decided.is_running and decided.is_business_time
 ),
 
+openings as (
+    select * from {{ ref('int_service__open_hours') }} where closes_at > opens_at
+),
+
 due_at as (
     select
         due.ticket_key,
@@ -72,9 +77,7 @@ due_at as (
         due.instance,
         hours.opens_at + to_microseconds(due.due_microseconds - hours.microseconds_before) as due_at
     from due
-    asof inner join (
-        select * from {{ ref('int_service__open_hours') }} where closes_at > opens_at
-    ) as hours
+    asof inner join openings as hours
         on due.schedule_key = hours.schedule_key and due.due_microseconds > hours.microseconds_before
     where due.due_microseconds <= hours.microseconds_before + date_diff('microsecond', hours.opens_at, hours.closes_at)
 )

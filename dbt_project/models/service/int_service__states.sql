@@ -7,13 +7,19 @@ with tickets as (
 events as (
     select
         events.ticket_key,
-        case events.field when 'support_group' then 'group_name' when 'assignee' then 'assignee_key' else events.field end
+        case events.field
+            when 'support_group' then 'group_name' when 'assignee' then 'assignee_key' else events.field
+        end
             as field,
         greatest(events.occurred_at, tickets.created_at) as moment,
         (events.occurred_at, length(events.ticket_event_key), events.ticket_event_key) as place,
-        case events.field when 'assignee' then events.source || ':' || nullif(events.from_value, '') else events.from_value end
+        case events.field
+            when 'assignee' then events.source || ':' || nullif(events.from_value, '') else events.from_value
+        end
             as from_value,
-        case events.field when 'assignee' then events.source || ':' || nullif(events.to_value, '') else events.to_value end
+        case events.field
+            when 'assignee' then events.source || ':' || nullif(events.to_value, '') else events.to_value
+        end
             as to_value
     from {{ ref('ticket_events') }} as events
     inner join tickets on events.ticket_key = tickets.ticket_key
@@ -62,9 +68,10 @@ starts as (
     union all
     select fields.ticket_key, fields.field, greatest(ends.moment, fields.created_at), ends.value
     from fields
-    cross join lateral (
-        values (coalesce(fields.solved_at, fields.first_solved_at), 'solved'), (fields.closed_at, 'closed')
-    ) as ends (moment, value)
+    cross join
+        lateral (
+            values (coalesce(fields.solved_at, fields.first_solved_at), 'solved'), (fields.closed_at, 'closed')
+        ) as ends (moment, value)
     left join firsts on fields.ticket_key = firsts.ticket_key and fields.field = firsts.field
     where
         fields.field = 'status'

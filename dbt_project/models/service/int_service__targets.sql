@@ -13,10 +13,14 @@ resolved as (
     from (
         select
             *,
-            max(starts_at) filter (where status not in ('solved', 'closed')) over (partition by ticket_key) as last_work_at
+            max(starts_at) filter (where status not in ('solved', 'closed'))
+                over (partition by ticket_key)
+                as last_work_at
         from {{ ref('int_service__states') }}
     ) as states
-    where states.status in ('solved', 'closed') and states.starts_at > coalesce(states.last_work_at, timestamp '1700-01-01')
+    where
+        states.status in ('solved', 'closed')
+        and states.starts_at > coalesce(states.last_work_at, timestamp '1700-01-01')
     group by all
 ),
 

@@ -46,14 +46,25 @@ measured as (
 ),
 
 kinds as (
-    select ticket_key, kind.wait, measured.is_current, calendar, business, by_last_schedule
+    select
+        measured.ticket_key,
+        kind.wait,
+        measured.is_current,
+        measured.calendar,
+        measured.business,
+        measured.by_last_schedule
     from measured
-    inner join (values
+    inner join (
+        values
         ('requester', 'new'), ('requester', 'open'), ('requester', 'hold'),
         ('agent', 'pending'), ('hold', 'hold'), ('agent_work', 'new'), ('agent_work', 'open'),
         ('unknown', null)
     ) as kind (wait, status)
         on measured.status is not distinct from kind.status
+),
+
+unknown as (
+    select distinct ticket_key from kinds where wait = 'unknown'
 ),
 
 tickets as (
@@ -67,7 +78,9 @@ sums as (
         waits.wait,
         coalesce(sum(kinds.calendar), 0) as calendar,
         case when count(kinds.ticket_key) = count(kinds.business) then coalesce(sum(kinds.business), 0) end as business,
-        case when count(kinds.ticket_key) = count(kinds.by_last_schedule) then coalesce(sum(kinds.by_last_schedule), 0) end
+        case
+            when count(kinds.ticket_key) = count(kinds.by_last_schedule) then coalesce(sum(kinds.by_last_schedule), 0)
+        end
             as by_last_schedule,
         coalesce(bool_or(kinds.is_current), false) as is_running,
         coalesce(sum(kinds.calendar) filter (where not kinds.is_current), 0) as calendar_ended,
@@ -75,7 +88,7 @@ sums as (
     from tickets
     cross join (values ('requester'), ('agent'), ('hold'), ('agent_work')) as waits (wait)
     left join kinds on tickets.ticket_key = kinds.ticket_key and waits.wait = kinds.wait
-    where tickets.ticket_key not in (select ticket_key from kinds where wait = 'unknown')
+    where tickets.ticket_key not in (select unknown.ticket_key from unknown)
     group by all
 )
 
