@@ -6,6 +6,8 @@
         'categories', 'products', 'orders', 'order_lines', 'payments', 'refunds', 'carts',
         'fulfilments', 'exchange_rates',
         'tickets', 'ticket_events', 'messages', 'conversations',
+        'schedules', 'schedule_intervals', 'schedule_holidays',
+        'sla_targets', 'sla_events', 'ticket_metric_sets',
         'surveys', 'survey_invitations', 'survey_responses', 'reviews',
         'survey_questions', 'survey_choices', 'survey_submissions', 'survey_answers',
         'campaigns', 'campaign_events', 'web_events', 'ad_spend', 'loyalty_events', 'referrals',

@@ -1,0 +1,1 @@
+{{ stage_concept('schedule_holiday', 'schedule_holidays') }}

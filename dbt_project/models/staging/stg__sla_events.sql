@@ -1,0 +1,1 @@
+{{ stage_concept('sla_event', 'sla_events') }}

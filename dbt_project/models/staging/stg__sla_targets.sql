@@ -1,0 +1,1 @@
+{{ stage_concept('sla_target', 'sla_targets') }}

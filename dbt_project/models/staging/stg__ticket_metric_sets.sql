@@ -1,0 +1,1 @@
+{{ stage_concept('ticket_metric_set', 'ticket_metric_sets') }}

@@ -1,0 +1,1 @@
+{{ current_records(ref('stg__sla_events')) }}
