@@ -5,10 +5,11 @@ with known as (
 ),
 
 records as (
-    select 'goods' as what, sum(
-        cast(coalesce(lines.quantity, 1) as decimal(38, 4)) * coalesce(lines.unit_price, 0)
-        - coalesce(lines.discount_amount, 0)
-    ) as amount
+    select
+        'goods' as what, sum(
+            cast(coalesce(lines.quantity, 1) as decimal(38, 4)) * coalesce(lines.unit_price, 0)
+            - coalesce(lines.discount_amount, 0)
+        ) as amount
     from {{ ref('order_lines') }} as lines
     inner join known on lines.order_key = known.order_key
     union all
@@ -48,9 +49,9 @@ listed as (
     group by order_key
 )
 
-select what as found, cast(records.amount as varchar) as expected, cast(facts.amount as varchar) as actual
+select records.what as found, cast(records.amount as varchar) as expected, cast(facts.amount as varchar) as actual
 from records
-inner join facts using (what)
+inner join facts on records.what = facts.what
 where coalesce(records.amount, 0) <> coalesce(facts.amount, 0)
 union all
 select
@@ -58,5 +59,6 @@ select
     cast(orders.paid_amount - orders.refunded_amount as varchar)
 from {{ ref('fct_orders') }} as orders
 left join listed on orders.order_key = listed.order_key
-where orders.parts_amount - orders.refunded_amount + coalesce(listed.difference, 0)
+where
+    orders.parts_amount - orders.refunded_amount + coalesce(listed.difference, 0)
     <> orders.paid_amount - orders.refunded_amount

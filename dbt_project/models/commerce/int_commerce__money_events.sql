@@ -1,5 +1,6 @@
 {#- What came in by valid orders, tax and shipping included, and what was given back of them. -#}
-select source, customer_id, ordered_on, ordered_on as happened_on, 'order' as kind, total_reporting as amount,
+select
+    source, customer_id, ordered_on, ordered_on as happened_on, 'order' as kind, total_reporting as amount,
     total_reporting as amount_at_order
 from {{ ref('fct_orders') }}
 where is_valid

@@ -58,17 +58,18 @@ ratios as (
     select 'gross_revenue_retention' || suffix, 'month', month_start, gross, start_revenue, accounts
     from accounts
     union all
-    select 'cac_paid', 'month', month_start, cast(media_reporting as double), paid_new_customers, paid_new_customers
+    select
+        'cac_paid', 'month', month_start, cast(media_reporting as double), paid_new_customers, paid_new_customers as n
     from economics
     where cac_paid is not null
     union all
     select
         'cac_fully_loaded', 'month', month_start, cast(media_reporting + further_reporting as double),
-        new_customers, new_customers
+        new_customers, new_customers as n
     from economics
     where cac_fully_loaded is not null
     union all
-    select 'cac_blended', 'month', month_start, cast(media_reporting as double), new_customers, new_customers
+    select 'cac_blended', 'month', month_start, cast(media_reporting as double), new_customers, new_customers as n
     from economics
     where cac_blended is not null
     union all

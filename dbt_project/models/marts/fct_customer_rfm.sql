@@ -46,12 +46,12 @@ measured as (
 
 fixed as (
     select
-        {% for measure in ['recency', 'frequency', 'monetary'] %}
+    {% for measure in ['recency', 'frequency', 'monetary'] %}
         max(score_2) filter (where measure = '{{ measure }}') as {{ measure }}_2,
         max(score_3) filter (where measure = '{{ measure }}') as {{ measure }}_3,
         max(score_4) filter (where measure = '{{ measure }}') as {{ measure }}_4,
         max(score_5) filter (where measure = '{{ measure }}') as {{ measure }}_5{{ ',' if not loop.last }}
-        {% endfor %}
+    {% endfor %}
     from {{ ref('rfm_thresholds') }}
 ),
 
@@ -63,11 +63,11 @@ scored as (
         {{ quintile_score('month_start', 'monetary') }} as monetary_score,
         1 + (recency_days <= recency_2)::int + (recency_days <= recency_3)::int
         + (recency_days <= recency_4)::int + (recency_days <= recency_5)::int as fixed_recency_score,
-        {% for measure in ['frequency', 'monetary'] %}
-        1 + ({{ measure }} >= {{ measure }}_2)::int + ({{ measure }} >= {{ measure }}_3)::int
-        + ({{ measure }} >= {{ measure }}_4)::int
-        + ({{ measure }} >= {{ measure }}_5)::int as fixed_{{ measure }}_score{{ ',' if not loop.last }}
-        {% endfor %}
+    {% for measure in ['frequency', 'monetary'] %}
+    1 + ({{ measure }} >= {{ measure }}_2)::int + ({{ measure }} >= {{ measure }}_3)::int
+    + ({{ measure }} >= {{ measure }}_4)::int
+    + ({{ measure }} >= {{ measure }}_5)::int as fixed_{{ measure }}_score{{ ',' if not loop.last }}
+    {% endfor %}
     from measured
     cross join fixed
 ),
