@@ -55,21 +55,41 @@ fixed as (
     from {{ ref('rfm_thresholds') }}
 ),
 
+recency as (
+    {{ quintiles('measured', 'recency_days', best='low') }}
+),
+
+frequency as (
+    {{ quintiles('measured', 'frequency') }}
+),
+
+monetary as (
+    {{ quintiles('measured', 'monetary') }}
+),
+
 scored as (
     select
         measured.*,
-        {{ quintile_score('month_start', '-recency_days') }} as recency_score,
-        {{ quintile_score('month_start', 'frequency') }} as frequency_score,
-        {{ quintile_score('month_start', 'monetary') }} as monetary_score,
-        1 + (recency_days <= recency_2)::int + (recency_days <= recency_3)::int
-        + (recency_days <= recency_4)::int + (recency_days <= recency_5)::int as fixed_recency_score,
+        recency.recency_days_quintile as recency_score,
+        frequency.frequency_quintile as frequency_score,
+        monetary.monetary_quintile as monetary_score,
+        1 + (measured.recency_days <= fixed.recency_2)::int + (measured.recency_days <= fixed.recency_3)::int
+        + (measured.recency_days <= fixed.recency_4)::int
+        + (measured.recency_days <= fixed.recency_5)::int as fixed_recency_score,
     {% for measure in ['frequency', 'monetary'] %}
-    1 + ({{ measure }} >= {{ measure }}_2)::int + ({{ measure }} >= {{ measure }}_3)::int
-    + ({{ measure }} >= {{ measure }}_4)::int
-    + ({{ measure }} >= {{ measure }}_5)::int as fixed_{{ measure }}_score{{ ',' if not loop.last }}
+    1 + (measured.{{ measure }} >= fixed.{{ measure }}_2)::int
+    + (measured.{{ measure }} >= fixed.{{ measure }}_3)::int
+    + (measured.{{ measure }} >= fixed.{{ measure }}_4)::int
+    + (measured.{{ measure }} >= fixed.{{ measure }}_5)::int as fixed_{{ measure }}_score{{ ',' if not loop.last }}
     {% endfor %}
     from measured
     cross join fixed
+    inner join recency
+        on measured.month_start = recency.month_start and measured.recency_days = recency.recency_days
+    inner join frequency
+        on measured.month_start = frequency.month_start and measured.frequency = frequency.frequency
+    inner join monetary
+        on measured.month_start = monetary.month_start and measured.monetary = monetary.monetary
 ),
 
 final as (
