@@ -102,6 +102,29 @@ ratios as (
         count(baseline_clv_12_months_reporting), count(baseline_clv_12_months_reporting)
     from buyers
     having count(baseline_clv_12_months_reporting) > 0
+),
+
+-- first purchases and the time to the second, of those known for as long as is asked
+curve as (
+    select * from {{ ref('repurchase_curve') }} where cohort = 'all'
+),
+
+returns as (
+    select
+        'returned_within_90_days' as kpi_id,
+        arg_max(share_returned, days) as value,
+        arg_max(ci_low, days) as ci_low,
+        arg_max(ci_high, days) as ci_high
+    from curve
+    where days <= 90
+    having (
+        select {{ reporting_date(as_of()) }} - min(ordered_on) from {{ ref('int_commerce__purchases') }}
+    ) >= 90
+    union all
+    select 'days_to_second_order', cast(min(days) as double), null, null
+    from curve
+    where share_returned >= 0.5
+    having count(*) > 0
 )
 
 select * from shares
@@ -119,3 +142,11 @@ select
     gaps as n, cast(null as double) as ci_low, cast(null as double) as ci_high
 from {{ ref('int_commerce__purchase_gaps') }}
 where gaps > 0
+union all by name
+select
+    kpi_id, 'all' as period_grain, cast(null as date) as period_start, 'all' as dimension, 'all' as dimension_value,
+    value, cast(null as double) as numerator, cast(null as double) as denominator,
+    customers.n, ci_low, ci_high
+from returns
+cross join (select count(*) as n from buyers) as customers
+where value is not null
