@@ -109,6 +109,10 @@ curve as (
     select * from {{ ref('repurchase_curve') }} where cohort = 'all'
 ),
 
+known as (
+    select count(*) as n from buyers
+),
+
 returns as (
     select
         'returned_within_90_days' as kpi_id,
@@ -148,5 +152,5 @@ select
     value, cast(null as double) as numerator, cast(null as double) as denominator,
     customers.n, ci_low, ci_high
 from returns
-cross join (select count(*) as n from buyers) as customers
+cross join known as customers
 where value is not null
