@@ -71,15 +71,17 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
         "identity": {"unified", "identity", "reference"},
         "survey": {"unified", "survey"},
         "finance": {"unified"},
+        "commerce": {"unified", "identity", "finance", "commerce", "marts", "reference"},
         "journey": {"unified", "identity", "marts", "reference"},
         "service": {"unified", "identity", "marts", "reference", "service"},
-        "kpis": {"marts", "kpis", "identity", "reference", "service"},
+        "kpis": {"marts", "kpis", "identity", "reference", "service", "commerce"},
         "history": {"marts", "identity"},
         "marts": {
             "unified",
             "identity",
             "survey",
             "finance",
+            "commerce",
             "journey",
             "service",
             "kpis",
@@ -87,7 +89,7 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
             "marts",
             "reference",
         },
-        "quality": {"staging", "unified", "survey", "service", "marts", "quality"},
+        "quality": {"staging", "unified", "survey", "service", "commerce", "marts", "quality"},
     }
     broken = []
     for model in models(manifest):

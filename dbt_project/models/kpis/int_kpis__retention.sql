@@ -41,37 +41,15 @@ buyers as (
     group by all
 ),
 
-cohorts as (
-    select customer_id, cast(date_trunc('month', ordered_on) as date) as cohort_month
-    from orders
-    where customer_order_number = 1
-),
-
-cohort_sizes as (
-    select cohort_month, count(*) as customers from cohorts group by cohort_month
-),
-
-months as (
-    select distinct month_start
-    from {{ ref('dim_dates') }}
-    where month_start + interval 1 month <= {{ reporting_date(as_of()) }}
-),
-
-active as (
-    select
-        cohorts.cohort_month, cast(date_trunc('month', orders.ordered_on) as date) as month_start,
-        count(distinct orders.customer_id) as customers
-    from orders
-    inner join cohorts on orders.customer_id = cohorts.customer_id
-    group by all
-),
-
 figures as (
     select
-        'repeat_customers' as kpi_id, period_grain, period_start, dimension, dimension_value,
-        count(*) filter (where last_order_number >= 2) as numerator,
-        null as denominator,
-        count(*) filter (where last_order_number >= 2) as n
+        'active_customers' as kpi_id, period_grain, period_start, dimension, dimension_value,
+        count(*) as numerator, null as denominator, count(*) as n
+    from buyers group by all
+    union all
+    select
+        'repeat_customers', period_grain, period_start, dimension, dimension_value,
+        count(*) filter (where last_order_number >= 2), null, count(*) filter (where last_order_number >= 2)
     from buyers group by all
     union all
     select
@@ -80,12 +58,10 @@ figures as (
     from buyers group by all
     union all
     select
-        'cohort_retention', 'month', months.month_start, 'cohort', strftime(cohort_sizes.cohort_month, '%Y-%m'),
-        coalesce(active.customers, 0), cohort_sizes.customers as of_cohort, cohort_sizes.customers as all_of_cohort
-    from cohort_sizes
-    inner join months on months.month_start > cohort_sizes.cohort_month
-    left join active
-        on cohort_sizes.cohort_month = active.cohort_month and months.month_start = active.month_start
+        'cohort_retention', 'month', month_start, 'cohort', strftime(cohort_month, '%Y-%m'),
+        active_customers, customers, customers
+    from {{ ref('cohort_retention') }}
+    where is_mature and period_number > 0
 )
 
 select

@@ -25,17 +25,17 @@ lines as (
     group by order_key
 ),
 
--- authorisations promise money, sales and captures move it: adding them up would count it twice
 payments as (
-    select order_key, sum(amount) as paid_amount, count(*) as payments
-    from {{ ref('payments') }}
-    where coalesce(kind, 'sale') in ('sale', 'capture') and coalesce(status, 'success') = 'success'
-    group by order_key
+    select * from {{ ref('int_commerce__order_payments') }}
 ),
 
 refunds as (
-    select order_key, sum(amount) as refunded_amount, min(refunded_at) as first_refunded_at
-    from {{ ref('refunds') }}
+    select
+        order_key,
+        sum(amount_in_order_currency) as refunded_amount,
+        sum(amount_reporting) as refunded_reporting_at_refund,
+        min(refunded_at) as first_refunded_at
+    from {{ ref('fct_refunds') }}
     group by order_key
 ),
 
@@ -67,7 +67,15 @@ joined as (
         coalesce(lines.item_amount, 0) as item_amount,
         coalesce(payments.paid_amount, 0) as paid_amount,
         coalesce(payments.payments, 0) as payments,
+        coalesce(payments.attempts, 0) as payment_attempts,
+        coalesce(payments.installments, 1) as installments,
+        coalesce(payments.has_other_currency, false) as is_paid_in_other_currency,
+        coalesce(payments.payments_without_rate, 0) as payments_without_rate,
+        coalesce(payments.is_authorized, false) as is_authorized,
+        coalesce(payments.is_voided, false) as is_voided,
+        coalesce(payments.is_pending, false) as is_pending,
         coalesce(refunds.refunded_amount, 0) as refunded_amount,
+        coalesce(refunds.refunded_reporting_at_refund, 0) as refunded_reporting_at_refund,
         refunds.first_refunded_at
     from orders
     left join assignments on orders.record_key = assignments.record_key
@@ -89,6 +97,11 @@ amounts as (
             joined.total_amount,
             joined.item_amount - joined.discount_amount + joined.tax_amount + joined.shipping_amount
         ) as total_amount,
+        case
+            when joined.lines > 0
+                then joined.item_amount - joined.discount_amount + joined.tax_amount + joined.shipping_amount
+        end as parts_amount,
+        joined.total_amount is not null as has_stated_total,
         rates.rate as reporting_rate
     from joined
     left join {{ ref('int_finance__rates') }} as rates
@@ -113,7 +126,37 @@ final as (
             when delivered_at is not null and estimated_delivery_at is not null and status = 'delivered'
                 then delivered_at > estimated_delivery_at
         end as is_late,
-        date_diff('second', ordered_at, delivered_at) / 86400.0 as delivery_days
+        date_diff('second', ordered_at, delivered_at) / 86400.0 as delivery_days,
+        {{ reporting_date('estimated_delivery_at') }} as promised_on,
+        -- what has not arrived in time is late, whether or not it will ever arrive
+        case
+            when is_valid and estimated_delivery_at < {{ as_of() }}
+                then coalesce(delivered_at > estimated_delivery_at, true)
+        end as has_missed_promise,
+        paid_amount - total_amount as paid_difference,
+        total_amount - parts_amount as parts_difference,
+        case
+            when paid_amount = total_amount then null
+            when payments_without_rate > 0 then 'no exchange rate for a payment'
+            when paid_amount = 0 and not is_valid then 'canceled before it was paid'
+            when paid_amount = 0 and is_pending then 'payment pending'
+            when paid_amount = 0 and is_voided then 'authorization voided'
+            when paid_amount = 0 and is_authorized then 'authorized, not yet captured'
+            when paid_amount = 0 and payment_attempts = 0 then 'no payment known'
+            when paid_amount = 0 then 'payment failed'
+            when lines = 0 and not has_stated_total then 'no lines known'
+            when is_paid_in_other_currency then 'paid in another currency'
+            when abs(paid_amount - total_amount) <= 0.05 then 'rounding'
+            when paid_amount > total_amount and installments > 1 then 'interest of instalments'
+            when paid_amount < total_amount then 'paid in part'
+            else 'paid more than the total'
+        end as paid_difference_cause,
+        case
+            when total_amount = parts_amount then null
+            when parts_amount is null then 'no lines known'
+            when abs(total_amount - parts_amount) <= 0.05 then 'rounding'
+            else 'the stated total is not the sum of its parts'
+        end as parts_difference_cause
     from amounts
 )
 
