@@ -85,7 +85,7 @@ final as (
         case when share_margin > 0 then {{ z() }} * share_difference / share_margin end as z,
         case when least(n, earlier_n) >= {{ minimum_answers() }} then abs(share_difference) > share_margin end
             as is_changed,
-        unit_size * {{ minimum_detectable_change('variance', 'n') }} as minimum_detectable_change
+        unit_size * nullif({{ minimum_detectable_change('variance', 'n') }}, 0) as minimum_detectable_change
     from measured
 )
 

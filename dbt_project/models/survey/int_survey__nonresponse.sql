@@ -44,7 +44,7 @@ orders as (
     window history as (partition by customer_id order by ordered_at, order_key rows unbounded preceding)
 ),
 
--- what people do of their own accord, other than to answer
+-- what people do of their own accord, other than to answer: who never does has often left
 activities as (
     select customer_id, occurred_at
     from {{ ref('fct_interactions') }}
@@ -69,7 +69,7 @@ histories as (
         orders.value_so_far,
         orders.first_ordered_at,
         date_diff('day', orders.ordered_at, invitations.sent_at) as days_since_order,
-        activities.occurred_at <= invitations.sent_at + interval 60 day as is_active,
+        date_diff('day', invitations.sent_at, activities.occurred_at) as days_to_activity,
         coalesce(recent.troubles_so_far, 0) - coalesce(older.troubles_so_far, 0) as troubles
     from invitations
     asof left join orders
@@ -96,7 +96,10 @@ cells as (
     select
         *,
         concat_ws(' ', kind, relation, period_grain, cast(period_start as varchar)) as cell,
-        coalesce(is_active, false) as activity,
+        case
+            when days_to_activity < 14 then 'within 14 days' when days_to_activity < 60 then 'within 60 days'
+            when days_to_activity < 180 then 'within 180 days' else 'none so far'
+        end as activity,
         case
             when days_since_order is null then 'never ordered' when days_since_order < 90 then 'within 90 days'
             when days_since_order < 270 then 'within 270 days' else 'longer ago'
