@@ -6,6 +6,9 @@
 {#- Answers of employees are given out for groups of at least so many. -#}
 {% macro minimum_group_size() %}5{% endmacro %}
 
+{#- A class of people is told apart where at least so many of it answered. -#}
+{% macro minimum_class_size() %}15{% endmacro %}
+
 {#- Variance of what one answer adds to a score, from the sum and the sum of squares. -#}
 {% macro answer_variance(total, squares, n) -%}
     greatest({{ squares }} / {{ n }} - ({{ total }} / {{ n }}) * ({{ total }} / {{ n }}), 0)
@@ -13,23 +16,23 @@
 
 {#- Half the width of the interval of the difference of two independent scores. -#}
 {% macro difference_margin(variance, n, other_variance, other_n) -%}
-    {{ z() }} * sqrt({{ variance }} / {{ n }} + {{ other_variance }} / {{ other_n }})
+    ({{ z() }} * sqrt({{ variance }} / {{ n }} + {{ other_variance }} / {{ other_n }}))
 {%- endmacro %}
 
 {#- The smallest true change that two waves of this size would show as changed in 80 of 100 cases. -#}
 {% macro minimum_detectable_change(variance, n) -%}
-    ({{ z() }} + 0.841621) * sqrt(2 * {{ variance }} / {{ n }})
+    (({{ z() }} + 0.841621) * sqrt(2 * {{ variance }} / {{ n }}))
 {%- endmacro %}
 
 {#- How many answers of equal weight say as much as these of unequal weight (Kish), from the sum of the
     weights and the sum of their squares. -#}
 {% macro kish_n(weights, squared_weights) -%}
-    {{ weights }} * {{ weights }} / nullif({{ squared_weights }}, 0)
+    ({{ weights }} * {{ weights }} / nullif({{ squared_weights }}, 0))
 {%- endmacro %}
 
 {#- A mean that few ratings move little: `prior_n` ratings of `prior_mean` are added to them. -#}
 {% macro shrunk_mean(total, n, prior_mean, prior_n) -%}
-    ({{ prior_n }} * {{ prior_mean }} + {{ total }}) / ({{ prior_n }} + {{ n }})
+    (({{ prior_n }} * {{ prior_mean }} + {{ total }}) / ({{ prior_n }} + {{ n }}))
 {%- endmacro %}
 
 {#- The true share from the share a classifier finds, given how often it is right on those that have the

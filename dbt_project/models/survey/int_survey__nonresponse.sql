@@ -117,7 +117,7 @@ cells as (
     from periods
 ),
 
-{{ collapsed_classes('cells', 'cell', variables, 'has_answered', 15) }}
+{{ collapsed_classes('cells', 'cell', variables, 'has_answered', minimum_class_size()) }}
 
 select
     invitation_key,
