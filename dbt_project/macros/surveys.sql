@@ -13,3 +13,32 @@
         {%- endfor %}
     ], k -> k is not null), [])
 {%- endmacro %}
+
+{#- A survey's key; answers that name no survey belong to one per source and kind. -#}
+{% macro survey_key_of(answers) -%}
+    coalesce({{ answers }}.survey_key, {{ answers }}.source || ':(' || {{ answers }}.kind || ')')
+{%- endmacro %}
+
+{#- Words of a question about the place where people work, about effort, and about ease. -#}
+{% macro workplace_wording() -%}
+place to work|work (here|at|for)|employer|arbeitgeber|arbeitsplatz|empregador|lugar para trabalhar|работодател|место работы
+{%- endmacro %}
+{% macro effort_wording() %}effort|aufwand|esfor[cç]o|усили{% endmacro %}
+{% macro ease_wording() %}\beas[yi]|einfach|leicht|f[aá]cil|л[её]гк|просто{% endmacro %}
+
+{#- A scale named in a question, as in 'from 1 to 10': lowest and highest are groups 1 and 3. -#}
+{% macro scale_wording() %}\b(\d{1,2})\s*(-|–|to|bis|a|до)\s*(\d{1,2})\b{% endmacro %}
+
+{#- What a question measures by its words, on the scale they need; null where the two do not go together. -#}
+{% macro kind_on_scale(worded_kinds, is_about_work, is_reversed, low, high) -%}
+    case
+        when list_contains({{ worded_kinds }}, 'nps') and {{ low }} = 0 and {{ high }} = 10
+            then case when {{ is_about_work }} then 'enps' else 'nps' end
+        when list_contains({{ worded_kinds }}, 'csat') and {{ low }} = 1 and {{ high }} = 5 and not {{ is_reversed }}
+            then 'csat'
+        when list_contains({{ worded_kinds }}, 'ces') and {{ low }} = 1 and {{ high }} = 7 and not {{ is_reversed }}
+            then 'ces'
+        when list_contains({{ worded_kinds }}, 'ces') and {{ low }} = 1 and {{ high }} = 5 and {{ is_reversed }}
+            then 'ces'
+    end
+{%- endmacro %}
