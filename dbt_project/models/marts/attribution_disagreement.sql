@@ -1,7 +1,7 @@
 with shown as (
     select *
     from {{ ref('attribution_by_channel') }}
-    where adds_up and is_shown and model <> 'same_touch'
+    where adds_up and is_shown and model <> 'same_touch' and channel <> '(none)'
 ),
 
 ranked as (

@@ -43,7 +43,12 @@ step_{{ step }} as (
     from (
         select
             step_{{ step - 1 }}.*{{ ' exclude (actor_key)' if step > 2 }},
-            case counted.counted_by when 'customer' then customer_id else entity_key end as actor_key
+            -- who has not come to the step before does not look for this one: a null time would match any
+            case
+                when step_{{ step - 1 }}_at is null then null
+                when counted.counted_by = 'customer' then customer_id
+                else entity_key
+            end as actor_key
         from step_{{ step - 1 }}
         left join counted on step_{{ step - 1 }}.funnel = counted.funnel and counted.step = {{ step }}
     ) as entries
