@@ -42,3 +42,6 @@
 {% macro words(name) -%}
     nullif(trim(regexp_replace(lower({{ name }}), '[^\p{L}\p{N}]+', ' ', 'g')), '')
 {%- endmacro %}
+
+{#- The periods that figures which can't be added up are counted for. -#}
+{% macro marketing_grains() %}(values ('day'), ('week'), ('month'), ('all')) as grains (period_grain){% endmacro %}

@@ -1,7 +1,7 @@
 {#- KPIs of marketing that count people, who can't be added up over days or channels: counted afresh
     per period. Tests and employees are left out. -#}
 {% set window_days = 30 %}
-{% set grains = "(values ('day'), ('week'), ('month'), ('all')) as grains (period_grain)" %}
+{% set grains = marketing_grains() %}
 with regions as (
     select customer_id, coalesce(region, country, '(unknown)') as region, is_test or is_employee as is_internal
     from {{ ref('customer_360') }}
