@@ -31,7 +31,13 @@ of_periods as (
             and channels.period_start is not distinct from linear.period_start
     where channels.adds_up and channels.is_shown
     group by channels.conversion_kind, channels.period_start, channels.model
+),
+
+sums as (
+    select * from of_conversions
+    union all by name
+    select * from of_periods
 )
 
-select * from (from of_conversions union all by name from of_periods)
+select * from sums
 where credit <> expected or revenue is distinct from expected_revenue

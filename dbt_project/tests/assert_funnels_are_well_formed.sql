@@ -10,7 +10,8 @@ union all
 select 'entry', funnel_entry_key
 from {{ ref('fct_funnel_entries') }}
 where
-    {% for step in range(2, 9) %}
-    (step_{{ step }}_at is not null and (step_{{ step - 1 }}_at is null or step_{{ step }}_at < step_{{ step - 1 }}_at)) or
-    {% endfor %}
     entered_at + to_days(window_days) <> window_ends_at
+    {% for step in range(2, 9) %}
+    or (step_{{ step }}_at is not null and step_{{ step - 1 }}_at is null)
+    or step_{{ step }}_at < step_{{ step - 1 }}_at
+    {% endfor %}

@@ -22,7 +22,9 @@ visitors as (
         grains.period_grain,
         {{ period_start('grains.period_grain', 'visits.started_on') }} as period_start,
         dimensions.dimension,
-        case dimensions.dimension when 'source' then visits.source when 'region' then visits.region else 'all' end as dimension_value,
+        case dimensions.dimension
+            when 'source' then visits.source when 'region' then visits.region else 'all'
+        end as dimension_value,
         visits.customer_id,
         min(visits.started_at) as came_at
     from visits
@@ -77,7 +79,9 @@ known as (
 
 -- of what a platform says per day and campaign, the largest figure is the least that it can be
 reach as (
-    select channel, {{ period_start('grains.period_grain', 'spent_on') }} as period_start, period_grain, max(reach) as people
+    select
+        channel, {{ period_start('grains.period_grain', 'spent_on') }} as period_start, period_grain,
+        max(reach) as people
     from {{ ref('fct_ad_spend') }}
     cross join {{ grains }}
     where reach is not null
@@ -135,7 +139,9 @@ leads as (
         grains.period_grain,
         {{ period_start('grains.period_grain', 'leads.created_on') }} as period_start,
         dimensions.dimension,
-        case dimensions.dimension when 'channel' then coalesce(touches.channel, 'unknown') else 'all' end as dimension_value,
+        case dimensions.dimension
+            when 'channel' then coalesce(touches.channel, 'unknown') else 'all'
+        end as dimension_value,
         count(*) as leads
     from {{ ref('int_marketing__leads') }} as leads
     left join {{ ref('int_marketing__touches') }} as touches
@@ -166,7 +172,9 @@ final as (
         {{ wilson('successes', 'n', 'high') }} as ci_high
     from conversion
     union all by name
-    select kpi_id, period_grain, period_start, dimension, dimension_value, people as value, people as numerator, people as n
+    select
+        kpi_id, period_grain, period_start, dimension, dimension_value,
+        people as value, people as numerator, people as n
     from people
     union all by name
     select

@@ -55,7 +55,7 @@ names as (
         select campaign_id as word, campaign_key from campaigns
         union all
         select words, campaign_key from campaigns
-    )
+    ) as names
     where word is not null
     group by word
 )

@@ -34,11 +34,17 @@ leads as (
             and {{ reporting_date('won_at') }} >= rates.valid_from
             and {{ reporting_date('won_at') }} < rates.valid_to
     where converted_from_key is null and won_at is not null
+),
+
+conversions as (
+    select * from orders
+    union all
+    select * from leads
 )
 
 select
     conversions.conversion_kind || ':' || conversions.record_key as conversion_key,
     conversions.*,
     {{ reporting_date('conversions.converted_at') }} as converted_on
-from (from orders union all from leads) as conversions
+from conversions
 anti join internal on conversions.customer_id = internal.customer_id

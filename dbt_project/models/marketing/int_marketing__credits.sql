@@ -50,28 +50,27 @@ named as (
 
 weighted as (
     select
-        *,
         {% for model, weight in weights.items() %}
-        cast({{ weight }} as hugeint) as weight_{{ model }}{{ ',' if not loop.last }}
+        cast({{ weight }} as hugeint) as weight_{{ model }},
         {% endfor %}
+        *
     from named
 ),
 
 summed as (
     select
-        conversion_key, touch_key, occurred_at, channel, campaign_key, money, position, path_length,
         {% for model in weights %}
         weight_{{ model }},
-        cast(sum(weight_{{ model }}) over (
-            partition by conversion_key order by position rows between unbounded preceding and current row
-        ) as hugeint) as until_{{ model }},
-        {% if model == 'participation' %}
-        cast(1 as hugeint) as all_{{ model }}{{ ',' if not loop.last }}
-        {% else %}
-        cast(sum(weight_{{ model }}) over (partition by conversion_key) as hugeint) as all_{{ model }}{{ ',' if not loop.last }}
-        {% endif %}
+        cast(sum(weight_{{ model }}) over so_far as hugeint) as until_{{ model }},
+        cast(sum(weight_{{ model }}) over path as hugeint) as total_{{ model }},
         {% endfor %}
+        conversion_key, touch_key, occurred_at, channel, campaign_key, money, position, path_length
     from weighted
+    window
+        path as (partition by conversion_key),
+        so_far as (
+            partition by conversion_key order by position rows between unbounded preceding and current row
+        )
 ),
 
 split as (
@@ -80,7 +79,10 @@ split as (
         unnest([
             {% for model in weights %}
             {
-                'model': '{{ model }}', 'weight': weight_{{ model }}, 'until': until_{{ model }}, 'total': all_{{ model }}
+                'model': '{{ model }}',
+                'weight': weight_{{ model }},
+                'until': until_{{ model }},
+                'total': {{ '1' if model == 'participation' else 'total_' ~ model }}
             }{{ ',' if not loop.last }}
             {% endfor %}
         ], recursive := true)

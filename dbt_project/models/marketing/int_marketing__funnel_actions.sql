@@ -19,7 +19,9 @@ acts as (
     from touches
     where customer_id is not null
     union all by name
-    select 'web_session' as entity, events.session_key as entity_key, touches.customer_id, touches.action, touches.occurred_at
+    select
+        'web_session' as entity, events.session_key as entity_key, touches.customer_id, touches.action,
+        touches.occurred_at
     from touches
     inner join {{ ref('int_marketing__session_events') }} as events
         on touches.record_key = events.web_event_key and touches.concept = 'web_event'

@@ -1,5 +1,6 @@
 {#- Sums of the credits, which are exact; what the Markov chain credits is cut out of the total of the
     conversions, so that it adds up as well. -#}
+{% set figures = ['credit_share', 'credit_low', 'credit_high', 'revenue_share', 'revenue_low', 'revenue_high'] %}
 {% set periods = [('month', "cast(date_trunc('month', converted_on) as date)"), ('all', 'cast(null as date)')] %}
 with credits as (
     select *
@@ -96,15 +97,15 @@ amounts as (
         case
             when model = 'markov' then revenue_cut - coalesce(lag(revenue_cut) over in_order, 0)
             else revenue_added
-        end as revenue_reporting
+        end as revenue_reporting,
+        coalesce(strftime(period_start, '%Y-%m'), 'all') as month
     from cut
     window in_order as (partition by conversion_kind, period_start, model order by channel)
 ),
 
 final as (
     select
-        concat_ws('|', amounts.conversion_kind, coalesce(strftime(amounts.period_start, '%Y-%m'), 'all'),
-            amounts.model, amounts.channel) as attribution_key,
+        concat_ws('|', amounts.conversion_kind, amounts.month, amounts.model, amounts.channel) as attribution_key,
         amounts.conversion_kind,
         amounts.period_grain,
         amounts.period_start,
@@ -115,7 +116,7 @@ final as (
         amounts.n >= models.minimum_conversions as is_shown,
         case when amounts.n >= models.minimum_conversions then amounts.conversions end as conversions,
         case when amounts.n >= models.minimum_conversions then amounts.revenue_reporting end as revenue_reporting,
-        {% for figure in ['credit_share', 'credit_low', 'credit_high', 'revenue_share', 'revenue_low', 'revenue_high'] %}
+        {% for figure in figures %}
         case when amounts.n >= models.minimum_conversions then amounts.{{ figure }} end as {{ figure }},
         {% endfor %}
         models.adds_up

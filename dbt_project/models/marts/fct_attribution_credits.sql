@@ -24,14 +24,20 @@ nobody as (
     where models.model <> 'markov'
 ),
 
+every as (
+    select * from credits
+    union all by name
+    select * from nobody
+),
+
 final as (
     select
-        credits.conversion_key || '|' || credits.model || '|' || coalesce(credits.touch_key, '') as credit_key,
+        every.conversion_key || '|' || every.model || '|' || coalesce(every.touch_key, '') as credit_key,
         conversions.* exclude (conversion_key, revenue_reporting, record_key),
-        credits.*,
-        credits.occurred_at as touched_at
-    from (from credits union all by name from nobody) as credits
-    inner join conversions on credits.conversion_key = conversions.conversion_key
+        every.*,
+        every.occurred_at as touched_at
+    from every
+    inner join conversions on every.conversion_key = conversions.conversion_key
 )
 
 select {{ contract_columns() }} from final

@@ -48,8 +48,9 @@ final as (
         on messages.record_key = assignments.record_key
     left join {{ ref('campaigns') }} as campaigns on messages.campaign_key = campaigns.campaign_key
     left join {{ ref('int_marketing__arrivals') }} as arrivals
-        on {{ arrival_key(stated='lower(campaigns.channel)') }} = arrivals.arrival_key
-        and campaigns.channel is not null
+        on
+            campaigns.channel is not null
+            and {{ arrival_key(stated='lower(campaigns.channel)') }} = arrivals.arrival_key
 )
 
 select {{ contract_columns() }} from final

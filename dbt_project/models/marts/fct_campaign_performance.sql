@@ -1,4 +1,12 @@
 {#- Each area is brought to one row per campaign before it is joined, so that nothing fans out. -#}
+{% set measures = {
+    'messages': [
+        'sent', 'delivered', 'bounced', 'opened', 'clicked', 'touched_by_machine', 'unsubscribed', 'responded',
+    ],
+    'sessions': ['sessions', 'new_visitors', 'sessions_with_order'],
+    'leads': ['leads', 'won_leads'],
+    'credits': ['orders_last', 'orders_linear', 'revenue_last', 'revenue_linear'],
+} %}
 with messages as (
     select
         campaign_key,
@@ -35,11 +43,11 @@ leads as (
 
 credits as (
     select
-        campaign_key,
         {% for model in ['last', 'linear'] %}
         sum(credit) filter (where model = '{{ model }}') as orders_{{ model }},
-        sum(revenue_reporting) filter (where model = '{{ model }}') as revenue_{{ model }}{{ ',' if not loop.last }}
+        sum(revenue_reporting) filter (where model = '{{ model }}') as revenue_{{ model }},
         {% endfor %}
+        campaign_key
     from {{ ref('fct_attribution_credits') }}
     where conversion_kind = 'order' and campaign_key is not null and model in ('last', 'linear')
     group by campaign_key
@@ -61,6 +69,11 @@ spend as (
 
 joined as (
     select
+        {% for area, counts in measures.items() %}
+        {% for name in counts %}
+        coalesce({{ area }}.{{ name }}, 0) as {{ name }},
+        {% endfor %}
+        {% endfor %}
         campaigns.campaign_key,
         campaigns.source,
         campaigns.name,
@@ -69,17 +82,7 @@ joined as (
         campaigns.currency as budget_currency,
         campaigns.started_at,
         campaigns.ended_at,
-        spend.* exclude (campaign_key),
-        {% for area, counts in {
-            'messages': ['sent', 'delivered', 'bounced', 'opened', 'clicked', 'touched_by_machine', 'unsubscribed', 'responded'],
-            'sessions': ['sessions', 'new_visitors', 'sessions_with_order'],
-            'leads': ['leads', 'won_leads'],
-            'credits': ['orders_last', 'orders_linear', 'revenue_last', 'revenue_linear'],
-        }.items() %}
-        {% for name in counts %}
-        coalesce({{ area }}.{{ name }}, 0) as {{ name }},
-        {% endfor %}
-        {% endfor %}
+        spend.* exclude (campaign_key)
     from {{ ref('campaigns') }} as campaigns
     left join {{ ref('int_marketing__arrivals') }} as arrivals
         on

@@ -1,6 +1,8 @@
 {#- Steps are found one after the other: of each, the first act that is not before the step before. To
     take the earliest of each step gets as far as any other choice. -#}
 {% set most_steps = 8 %}
+{% set times = [] %}
+{% for step in range(1, most_steps + 1) %}{% do times.append('step_' ~ step ~ '_at') %}{% endfor %}
 with acts as (
     select distinct funnel, step, actor_key, occurred_at
     from {{ ref('int_marketing__funnel_actions') }}
@@ -67,11 +69,7 @@ reached as (
         funnels.entity,
         funnels.steps,
         funnels.window_days,
-        {% for step in range(1, most_steps + 1) %}
-        (step_{{ step }}_at is not null)::int{{ ' +' if not loop.last }}
-        {% endfor %}
-        as steps_reached,
-        greatest({% for step in range(1, most_steps + 1) %}step_{{ step }}_at{{ ', ' if not loop.last }}{% endfor %}) as last_step_at
+        [{{ times | join(', ') }}] as times
     from step_{{ most_steps }}
     inner join funnels on step_{{ most_steps }}.funnel = funnels.funnel
 ),
@@ -84,8 +82,9 @@ final as (
         {{ reporting_date('step_1_at') }} as entered_on,
         step_1_at + to_days(window_days) as window_ends_at,
         step_1_at + to_days(window_days) <= {{ as_of() }} as is_mature,
-        steps_reached = steps as is_converted,
-        date_diff('second', step_1_at, last_step_at) / 3600.0 as hours_to_last_step
+        list_count(times) as steps_reached,
+        list_count(times) = steps as is_converted,
+        date_diff('second', step_1_at, list_max(times)) / 3600.0 as hours_to_last_step
     from reached
 )
 
