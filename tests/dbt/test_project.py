@@ -74,8 +74,9 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
         "commerce": {"unified", "identity", "finance", "commerce", "marts", "reference"},
         "journey": {"unified", "identity", "marts", "reference"},
         "service": {"unified", "identity", "marts", "reference", "service"},
-        "kpis": {"marts", "kpis", "identity", "reference", "service", "commerce"},
+        "kpis": {"marts", "kpis", "identity", "reference", "service", "commerce", "survey", "journey", "marketing"},
         "history": {"marts", "identity"},
+        "marketing": {"unified", "identity", "marketing", "marts", "reference"},
         "marts": {
             "unified",
             "identity",
@@ -84,6 +85,7 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
             "commerce",
             "journey",
             "service",
+            "marketing",
             "kpis",
             "history",
             "marts",
