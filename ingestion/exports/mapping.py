@@ -141,6 +141,7 @@ class Identity(Strict):
         "strict",
         "default",
         "loose",
+        "score_alone",
         "email_exact_name_fuzzy",
         "postcode_exact_address_name_fuzzy",
     ] = Field("default", description="How pairs of records are judged; strict: identifiers alone.")

@@ -17,6 +17,7 @@ from orchestration.manifest import put_venv_on_path
 from orchestration.settings import DBT_PROJECT_DIR
 
 NOW = "2026-10-02 06:00:00"
+_COMPARED = "record_key varchar, form_hash varchar, scored_with varchar"
 _KEPT = {  # what builds leave in the lake; here in tables
     "int_identity__registry": "record_key varchar, customer_id varchar, minted_from varchar,"
     " assigned_at timestamp, sequence bigint",
@@ -43,6 +44,11 @@ def compile_models(base: Path, **identity: Any) -> Models:
     Args:
         identity: as in a company's configuration: one_account_in, ...
     """
+    # dbt finds the table of what was compared, so the models are those of a later build
+    with duckdb.connect(str(base / "warehouse.duckdb")) as connection:
+        connection.execute(f"""
+            create schema identity; create table identity.int_identity__compared ({_COMPARED})
+        """)
     plan = base / "plan.json"
     plan.write_text(json.dumps({"company": "test", "as_of": NOW, "identity": identity}))
     put_venv_on_path()
@@ -89,11 +95,12 @@ class Resolution:
     preset: str = "strict"
     max_records: int = 500
     sequence: int = 0
+    file: str = ":memory:"
     connection: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
 
     def __post_init__(self) -> None:
         c = self.connection
-        c.execute("set TimeZone = 'UTC'; attach ':memory:' as warehouse; use warehouse")
+        c.execute(f"set TimeZone = 'UTC'; attach '{self.file}' as warehouse; use warehouse")
         for schema in ("unified", "identity", "reference"):
             c.execute(f"create schema {schema}")
         for path in sorted((DBT_PROJECT_DIR / "models" / "unified").glob("_*__models.yml")):
@@ -102,6 +109,7 @@ class Resolution:
                 c.execute(f"create table unified.{model['name']} ({columns})")
         for name, columns in _KEPT.items():
             c.execute(f"create table identity.{name} ({columns})")
+        c.execute(f"create table identity.int_identity__compared ({_COMPARED})")
         for seed in ("identity_blocked_values", "identity_identifier_types"):
             file = DBT_PROJECT_DIR / "seeds" / f"{seed}.csv"
             c.execute(f"create table reference.{seed} as from read_csv('{file}', header = true)")

@@ -39,42 +39,25 @@ buyers as (
         max(customer_order_number) as last_order_number
     from placed
     group by all
-),
-
-figures as (
-    select
-        'active_customers' as kpi_id, period_grain, period_start, dimension, dimension_value,
-        count(*) as numerator, null as denominator, count(*) as n
-    from buyers group by all
-    union all
-    select
-        'repeat_customers', period_grain, period_start, dimension, dimension_value,
-        count(*) filter (where last_order_number >= 2), null, count(*) filter (where last_order_number >= 2)
-    from buyers group by all
-    union all
-    select
-        'repeat_purchase_rate', period_grain, period_start, dimension, dimension_value,
-        count(*) filter (where orders >= 2), count(*), count(*)
-    from buyers group by all
-    union all
-    select
-        'cohort_retention', 'month', month_start, 'cohort', strftime(cohort_month, '%Y-%m'),
-        active_customers, customers, customers
-    from {{ ref('cohort_retention') }}
-    where is_mature and period_number > 0
 )
 
 select
-    kpi_id,
-    period_grain,
-    period_start,
-    dimension,
-    dimension_value,
-    cast(numerator as double) / coalesce(denominator, 1) as value,
-    cast(numerator as double) as numerator,
-    cast(denominator as double) as denominator,
-    n,
-    -- the interval that the contract names is made of numerator and denominator
-    cast(null as double) as ci_low,
-    cast(null as double) as ci_high
-from figures
+    'active_customers' as kpi_id, period_grain, period_start, dimension, dimension_value,
+    count(*) as total, count(*) as weight
+from buyers group by all
+union all
+select
+    'repeat_customers', period_grain, period_start, dimension, dimension_value,
+    count(*) filter (where last_order_number >= 2), count(*) filter (where last_order_number >= 2)
+from buyers group by all
+union all
+select
+    'repeat_purchase_rate', period_grain, period_start, dimension, dimension_value,
+    count(*) filter (where orders >= 2), count(*)
+from buyers group by all
+union all
+select
+    'cohort_retention', 'month', month_start, 'cohort', strftime(cohort_month, '%Y-%m'),
+    active_customers, customers
+from {{ ref('cohort_retention') }}
+where is_mature and period_number > 0
