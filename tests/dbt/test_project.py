@@ -67,7 +67,7 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
         "identity": {"unified", "identity", "reference"},
         "survey": {"unified", "survey"},
         "finance": {"unified"},
-        "journey": {"unified", "identity", "marts", "reference"},
+        "journey": {"unified", "identity", "journey", "marts", "reference"},
         "kpis": {"marts"},
         "marts": {
             "unified",
