@@ -114,7 +114,8 @@ computed as (
     union all
     select
         'journey_backward_share', period_grain, period_start, dimension, dimension_value,
-        backward_moves / stage_moves as value, backward_moves as numerator, stage_moves as denominator, stage_moves as n,
+        backward_moves / stage_moves as value, backward_moves as numerator, stage_moves as denominator,
+        stage_moves as n,
         {{ wilson('backward_moves', 'stage_moves', 'low') }}, {{ wilson('backward_moves', 'stage_moves', 'high') }}
     from moves
     where stage_moves > 0
