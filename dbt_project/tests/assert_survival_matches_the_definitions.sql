@@ -2,10 +2,10 @@
 -- Vector of the definitions: S(3) = .8333, S(5) = .6667, S(8) = .4444, median 8; and leaving by either of two
 -- causes adds up to leaving at all.
 with subjects as (
-    select *
+    select vector.days, vector.is_finished, vector.cause
     from (
         values (3, true, 'a'), (5, true, 'b'), (5, false, null), (8, true, 'a'), (12, false, null), (12, false, null)
-    ) as subjects (days, is_finished, cause)
+    ) as vector (days, is_finished, cause)
 ),
 
 curve as ({{ kaplan_meier('subjects', [], 'days', 'is_finished') }}),

@@ -72,7 +72,7 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
         "survey": {"unified", "identity", "survey", "marts"},
         "finance": {"unified"},
         "commerce": {"unified", "identity", "finance", "commerce", "marts", "reference"},
-        "journey": {"unified", "identity", "marts", "reference"},
+        "journey": {"unified", "identity", "journey", "marts", "reference"},
         "service": {"unified", "identity", "marts", "reference", "service"},
         "kpis": {"marts", "kpis", "identity", "reference", "service", "commerce", "survey", "journey", "marketing"},
         "history": {"marts", "identity"},

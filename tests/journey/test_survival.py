@@ -1,6 +1,6 @@
 """Kaplan-Meier and Aalen-Johansen in SQL against the textbook formulas, added up the long way."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import exp, log, prod, sqrt
 
 import duckdb
@@ -28,7 +28,7 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def ask(database: duckdb.DuckDBPyConnection, subjects: list[Subject], sql: str) -> list[tuple]:
+def ask(database: duckdb.DuckDBPyConnection, subjects: Sequence[Subject], sql: str) -> list[tuple]:
     database.execute("delete from subjects")
     if subjects:
         database.executemany("insert into subjects values (?, ?)", subjects)

@@ -114,14 +114,15 @@ computed as (
     union all
     select
         'journey_backward_share', period_grain, period_start, dimension, dimension_value,
-        backward_moves / stage_moves, backward_moves, stage_moves, stage_moves,
+        backward_moves / stage_moves as value, backward_moves as numerator, stage_moves as denominator,
+        stage_moves as n,
         {{ wilson('backward_moves', 'stage_moves', 'low') }}, {{ wilson('backward_moves', 'stage_moves', 'high') }}
     from moves
     where stage_moves > 0
     union all
     select
         'journey_reentries', period_grain, period_start, dimension, dimension_value,
-        reentries, reentries, null, reentries, null, null
+        reentries as value, reentries as numerator, null as denominator, reentries as n, null as ci_low, null as ci_high
     from moves
 )
 

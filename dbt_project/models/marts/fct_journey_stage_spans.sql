@@ -23,12 +23,17 @@ chained as (
     window journey as (partition by customer_id order by entered_at, step_number)
 ),
 
+lasting as (
+    select * from chained
+    where exited_at is distinct from entered_at
+),
+
 -- a touch belongs to the span in which it falls, of those passed at that moment to the last
 touched as (
-    select chained.customer_id, chained.span_number, count(*) as touches
+    select lasting.customer_id, lasting.span_number, count(*) as touches
     from {{ ref('fct_interactions') }} as interactions
-    asof inner join (select * from chained where exited_at is distinct from entered_at) as chained
-        on interactions.customer_id = chained.customer_id and interactions.occurred_at >= chained.entered_at
+    asof inner join lasting
+        on interactions.customer_id = lasting.customer_id and interactions.occurred_at >= lasting.entered_at
     group by all
 ),
 

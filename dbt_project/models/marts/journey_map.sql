@@ -78,22 +78,27 @@ people as (
 ),
 
 {% endfor %}
+answers as (
+    select customer_id, responded_at, is_satisfied
+    from {{ ref('fct_survey_responses') }}
+    where is_satisfied is not null and responded_at is not null
+),
+
+lasting_spans as (
+    select * from {{ ref('fct_journey_stage_spans') }}
+    where exited_at is distinct from entered_at
+),
+
 feelings as (
     select
         spans.journey_stage,
         segments.dimension,
         segments.dimension_value,
         count(*) as answers,
-        count(*) filter (where responses.is_satisfied) as satisfied
-    from (
-        select customer_id, responded_at, is_satisfied
-        from {{ ref('fct_survey_responses') }}
-        where is_satisfied is not null and responded_at is not null
-    ) as responses
-    asof inner join (
-        select * from {{ ref('fct_journey_stage_spans') }} where exited_at is distinct from entered_at
-    ) as spans
-        on responses.customer_id = spans.customer_id and responses.responded_at >= spans.entered_at
+        count(*) filter (where answers.is_satisfied) as satisfied
+    from answers
+    asof inner join lasting_spans as spans
+        on answers.customer_id = spans.customer_id and answers.responded_at >= spans.entered_at
     inner join segments on spans.customer_id = segments.customer_id
     group by all
 ),
