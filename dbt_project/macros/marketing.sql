@@ -17,6 +17,11 @@
     )
 {%- endmacro %}
 
+{#- The same for a channel that a system states; null where it states none, so that it joins nothing. -#}
+{% macro stated_arrival_key(channel) -%}
+    repeat(chr(31), 4) || lower({{ channel }})
+{%- endmacro %}
+
 {#- Weight of a touch in its path, by model, in whole numbers so that sums are exact. A path has
     `path_length` touches; the weights of a path are brought to a sum of 1 later, those of
     participation are not. -#}

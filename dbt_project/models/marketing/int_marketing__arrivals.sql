@@ -17,7 +17,7 @@ ways as (
     from {{ ref('int_marketing__session_events') }}
     where is_arrival
     union all
-    select distinct {{ arrival_key(stated='lower(channel)') }}, null, null, null, null, lower(channel)
+    select distinct {{ stated_arrival_key('channel') }}, null, null, null, null, lower(channel)
     from stated
     where channel is not null
 ),

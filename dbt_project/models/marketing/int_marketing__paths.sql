@@ -47,10 +47,10 @@ told_apart as (
 
 -- who has ordered has no first order to make, and only who is a lead can become a won one
 first_orders as (
-    select customer_id, min(converted_at) as converted_at
+    select conversion_kind, customer_id, min(converted_at) as converted_at
     from conversions
     where conversion_kind = 'first_order'
-    group by customer_id
+    group by all
 ),
 
 leads as (
@@ -67,7 +67,9 @@ idle as (
         ) as begins_path
     from told_apart
     left join first_orders
-        on told_apart.conversion_kind = 'first_order' and told_apart.customer_id = first_orders.customer_id
+        on
+            told_apart.conversion_kind = first_orders.conversion_kind
+            and told_apart.customer_id = first_orders.customer_id
     left join leads on told_apart.customer_id = leads.customer_id
     where
         not leads_to_conversion

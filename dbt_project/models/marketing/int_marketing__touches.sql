@@ -74,13 +74,9 @@ leads as (
     from {{ ref('fct_opportunities') }} as opportunities
     left join {{ ref('campaigns') }} as campaigns on opportunities.campaign_key = campaigns.campaign_key
     left join arrivals as of_campaign
-        on
-            campaigns.channel is not null
-            and {{ arrival_key(stated='lower(campaigns.channel)') }} = of_campaign.arrival_key
+        on {{ stated_arrival_key('campaigns.channel') }} = of_campaign.arrival_key
     left join arrivals as stated
-        on
-            opportunities.channel is not null
-            and {{ arrival_key(stated='lower(opportunities.channel)') }} = stated.arrival_key
+        on {{ stated_arrival_key('opportunities.channel') }} = stated.arrival_key
     where
         opportunities.converted_from_key is null
         and opportunities.created_at is not null

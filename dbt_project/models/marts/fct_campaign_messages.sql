@@ -48,9 +48,7 @@ final as (
         on messages.record_key = assignments.record_key
     left join {{ ref('campaigns') }} as campaigns on messages.campaign_key = campaigns.campaign_key
     left join {{ ref('int_marketing__arrivals') }} as arrivals
-        on
-            campaigns.channel is not null
-            and {{ arrival_key(stated='lower(campaigns.channel)') }} = arrivals.arrival_key
+        on {{ stated_arrival_key('campaigns.channel') }} = arrivals.arrival_key
 )
 
 select {{ contract_columns() }} from final

@@ -85,9 +85,7 @@ joined as (
         spend.* exclude (campaign_key)
     from {{ ref('campaigns') }} as campaigns
     left join {{ ref('int_marketing__arrivals') }} as arrivals
-        on
-            campaigns.channel is not null
-            and {{ arrival_key(stated='lower(campaigns.channel)') }} = arrivals.arrival_key
+        on {{ stated_arrival_key('campaigns.channel') }} = arrivals.arrival_key
     left join messages on campaigns.campaign_key = messages.campaign_key
     left join sessions on campaigns.campaign_key = sessions.campaign_key
     left join leads on campaigns.campaign_key = leads.campaign_key
