@@ -71,18 +71,12 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
         "identity": {"unified", "identity", "reference"},
         "survey": {"unified", "identity", "survey", "marts"},
         "finance": {"unified"},
-<<<<<<< HEAD
         "commerce": {"unified", "identity", "finance", "commerce", "marts", "reference"},
         "journey": {"unified", "identity", "journey", "marts", "reference"},
         "service": {"unified", "identity", "marts", "reference", "service"},
         "kpis": {"marts", "kpis", "identity", "reference", "service", "commerce", "survey", "journey", "marketing"},
         "history": {"marts", "identity"},
-        "marketing": {"unified", "identity", "marketing", "marts", "reference"},
-=======
-        "journey": {"unified", "identity", "marts", "reference"},
         "marketing": {"unified", "identity", "finance", "marketing", "marts", "reference"},
-        "kpis": {"marketing", "marts"},
->>>>>>> w-marketing
         "marts": {
             "unified",
             "identity",
@@ -97,7 +91,7 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
             "marts",
             "reference",
         },
-        "quality": {"staging", "unified", "survey", "service", "commerce", "marts", "quality"},
+        "quality": {"staging", "unified", "identity", "survey", "service", "commerce", "journey", "marts", "quality"},
     }
     broken = []
     for model in models(manifest):
