@@ -1,86 +1,139 @@
-{#- The golden record, value by value, with where it comes from: the most recently changed record that
-    has a value wins; an address is taken whole from one record, never mixed. -#}
-{% set single = [
-    'first_name', 'last_name', 'full_name', 'birth_date', 'email', 'phone', 'company_name', 'job_title',
-    'language', 'acquisition_channel',
-] %}
-with records as (
-    select
-        assignments.customer_id,
-        records.* replace (
-            {{ normal_email('records.email') }} as email,
-            coalesce(phones.e164, records.phone) as phone,
-            coalesce(records.full_name, nullif(concat_ws(' ', records.first_name, records.last_name), '')) as full_name
-        ),
-        coalesce(records.updated_at, records.created_at) as changed_at
-    from {{ ref('person_records') }} as records
-    inner join {{ ref('int_identity__assignments') }} as assignments
-        on records.person_record_key = assignments.record_key
-    left join {{ ref('int_identity__phones') }} as phones
-        on records.phone = phones.phone and records.country is not distinct from phones.country
+{#- The golden record, value by value, with where it comes from. Attributes of a group come from one record: what
+    is valid goes first, then what a record states of itself, then the group's rule; ties go to the fuller, then
+    the newer record, then to the source of higher priority and the smaller key. -#}
+with cells as (
+    select candidates.*, survivorship.attribute_group, survivorship.rule
+    from {{ ref('int_identity__candidates') }} as candidates
+    inner join {{ ref('survivorship') }} as survivorship on candidates.attribute = survivorship.attribute
 ),
 
-inferred_emails as (
-    select assignments.customer_id, records.record_key, records.source, {{ normal_email('records.email') }} as email
-    from {{ ref('int_identity__person_records') }} as records
-    inner join {{ ref('int_identity__assignments') }} as assignments on records.record_key = assignments.record_key
-    where records.record_type = 'inferred' and records.email is not null
+offers as (
+    select
+        customer_id,
+        attribute_group,
+        rule,
+        record_key,
+        source,
+        min(changed_at) as changed_at,
+        bool_and(is_valid) as is_valid,
+        bool_and(is_stated) as is_stated,
+        count(*) as filled,
+        md5(string_agg(attribute || '=' || lower(value), chr(31) order by attribute)) as content
+    from cells
+    group by all
 ),
 
-candidates as (
-    {% for name in single %}
-    select
-        customer_id, '{{ name }}' as attribute, '{{ name }}' as attribute_group,
-        cast({{ name }} as varchar) as value, source, person_record_key as record_key, changed_at, 0 as rank_of_kind
-    from records where {{ name }} is not null
-    union all
-    {% endfor %}
-    select customer_id, 'email', 'email', email, source, record_key, null, 1
-    from inferred_emails where email is not null
+prioritised as (
+    select offers.*, priorities.priority
+    from offers
+    left join {{ ref('source_priority') }} as priorities
+        on
+            priorities.source in (offers.source, '*')
+            and priorities.attribute_group in (offers.attribute_group, '*')
+    qualify row_number() over (
+        partition by offers.customer_id, offers.attribute_group, offers.record_key
+        order by (priorities.source = '*')::int, (priorities.attribute_group = '*')::int
+    ) = 1
+),
+
+counted as (
+    select *, count(*) over (partition by customer_id, attribute_group, content) as frequency
+    from prioritised
 ),
 
 ranked as (
     select
         *,
-        count(*) over choice as candidates,
-        row_number() over (choice order by rank_of_kind, changed_at desc nulls last, record_key) as place,
-        lead(value) over (choice order by rank_of_kind, changed_at desc nulls last, record_key) as runner_up
-    from candidates
-    window choice as (partition by customer_id, attribute)
+        row_number() over (
+            partition by customer_id, attribute_group
+            order by
+                is_valid desc,
+                is_stated desc,
+                case rule
+                    when 'source_priority' then -coalesce(priority, 100)
+                    when 'most_recent' then epoch_us(changed_at)
+                    when 'most_frequent' then frequency
+                    when 'most_complete' then filled
+                end desc nulls last,
+                filled desc,
+                changed_at desc nulls last,
+                priority nulls last,
+                record_key
+        ) as place
+    from counted
 ),
 
-addresses as (
-    select *
-    from records
-    where coalesce(street, postal_code, city, region, country) is not null
-    qualify row_number() over (
-        partition by customer_id
-        order by
-            (street is not null)::int + (postal_code is not null)::int + (city is not null)::int desc,
-            changed_at desc nulls last, person_record_key
-    ) = 1
-),
-
-address_parts as (
-    {% for name in ['street', 'postal_code', 'city', 'region', 'country'] %}
+choices as (
     select
-        customer_id, '{{ name }}' as attribute, 'address' as attribute_group, {{ name }} as value,
-        source, person_record_key as record_key, changed_at, 1 as candidates, cast(null as varchar) as runner_up
-    from addresses where {{ name }} is not null
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+        customer_id,
+        attribute_group,
+        arg_min(record_key, place) as record_key,
+        arg_min(content, place) as content
+    from ranked
+    group by customer_id, attribute_group
+),
+
+-- the best record that says something else
+runners_up as (
+    select ranked.customer_id, ranked.attribute_group, arg_min(ranked.record_key, ranked.place) as record_key
+    from ranked
+    inner join choices
+        on ranked.customer_id = choices.customer_id and ranked.attribute_group = choices.attribute_group
+    where ranked.content <> choices.content
+    group by all
+),
+
+candidates as (
+    select customer_id, attribute, count(*) as candidates, count(distinct lower(value)) as distinct_values
+    from cells
+    group by customer_id, attribute
 ),
 
 final as (
     select
-        customer_id, attribute, attribute_group, value, source, record_key,
-        'most recent' as rule, changed_at as since, candidates, runner_up
-    from ranked where place = 1
+        cells.customer_id,
+        cells.attribute,
+        cells.attribute_group,
+        cells.value,
+        cells.source,
+        cells.record_key,
+        cells.is_valid,
+        cells.rule,
+        cells.changed_at as since,
+        candidates.candidates,
+        candidates.distinct_values,
+        others.value as runner_up,
+        others.source as runner_up_source
+    from cells
+    inner join choices
+        on
+            cells.customer_id = choices.customer_id
+            and cells.attribute_group = choices.attribute_group
+            and cells.record_key = choices.record_key
+    inner join candidates on cells.customer_id = candidates.customer_id and cells.attribute = candidates.attribute
+    left join runners_up
+        on cells.customer_id = runners_up.customer_id and cells.attribute_group = runners_up.attribute_group
+    left join cells as others
+        on
+            runners_up.customer_id = others.customer_id
+            and runners_up.record_key = others.record_key
+            and cells.attribute = others.attribute
     union all
     select
-        customer_id, attribute, attribute_group, value, source, record_key,
-        'most complete, then most recent' as rule, changed_at, candidates, runner_up
-    from address_parts
+        customer_id,
+        'email_consent' as attribute,
+        'consent' as attribute_group,
+        cast(has_email_consent as varchar) as value,
+        source,
+        record_key,
+        true as is_valid,
+        'most_restrictive' as rule,
+        since,
+        candidates,
+        1 + (overruled_source is not null)::int as distinct_values,
+        case when overruled_source is not null then 'true' end as runner_up,
+        overruled_source as runner_up_source
+    from {{ ref('int_identity__consents') }}
 )
 
 select {{ contract_columns() }} from final
