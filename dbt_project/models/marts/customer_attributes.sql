@@ -63,23 +63,30 @@ ranked as (
     from counted
 ),
 
-choices as (
-    select
-        customer_id,
-        attribute_group,
-        arg_min(record_key, place) as record_key,
-        arg_min(content, place) as content
-    from ranked
-    group by customer_id, attribute_group
+placed as (
+    select cells.*, ranked.place
+    from cells
+    inner join ranked
+        on
+            cells.customer_id = ranked.customer_id
+            and cells.attribute_group = ranked.attribute_group
+            and cells.record_key = ranked.record_key
 ),
 
--- the best record that says something else
+chosen as (
+    select * from placed where place = 1
+),
+
+-- what the best record says that says something else
 runners_up as (
-    select ranked.customer_id, ranked.attribute_group, arg_min(ranked.record_key, ranked.place) as record_key
-    from ranked
-    inner join choices
-        on ranked.customer_id = choices.customer_id and ranked.attribute_group = choices.attribute_group
-    where ranked.content <> choices.content
+    select
+        placed.customer_id,
+        placed.attribute,
+        arg_min(placed.value, placed.place) as value,
+        arg_min(placed.source, placed.place) as source
+    from placed
+    inner join chosen on placed.customer_id = chosen.customer_id and placed.attribute = chosen.attribute
+    where lower(placed.value) <> lower(chosen.value)
     group by all
 ),
 
@@ -91,33 +98,22 @@ candidates as (
 
 final as (
     select
-        cells.customer_id,
-        cells.attribute,
-        cells.attribute_group,
-        cells.value,
-        cells.source,
-        cells.record_key,
-        cells.is_valid,
-        cells.rule,
-        cells.changed_at as since,
+        chosen.customer_id,
+        chosen.attribute,
+        chosen.attribute_group,
+        chosen.value,
+        chosen.source,
+        chosen.record_key,
+        chosen.is_valid,
+        chosen.rule,
+        chosen.changed_at as since,
         candidates.candidates,
         candidates.distinct_values,
-        others.value as runner_up,
-        others.source as runner_up_source
-    from cells
-    inner join choices
-        on
-            cells.customer_id = choices.customer_id
-            and cells.attribute_group = choices.attribute_group
-            and cells.record_key = choices.record_key
-    inner join candidates on cells.customer_id = candidates.customer_id and cells.attribute = candidates.attribute
-    left join runners_up
-        on cells.customer_id = runners_up.customer_id and cells.attribute_group = runners_up.attribute_group
-    left join cells as others
-        on
-            runners_up.customer_id = others.customer_id
-            and runners_up.record_key = others.record_key
-            and cells.attribute = others.attribute
+        runners_up.value as runner_up,
+        runners_up.source as runner_up_source
+    from chosen
+    inner join candidates on chosen.customer_id = candidates.customer_id and chosen.attribute = candidates.attribute
+    left join runners_up on chosen.customer_id = runners_up.customer_id and chosen.attribute = runners_up.attribute
     union all
     select
         customer_id,
