@@ -49,7 +49,5 @@ def tell_known_people(settings: Settings, mapping: "LoadedMapping") -> None:
         return
     from ingestion.simulator.connection import write_known_people
 
-    names = [
-        (name, str(source.connector)) for name, source in mapping.sources.items() if source.connector
-    ]
+    names = [(n, source.connector) for n, source in mapping.sources.items() if source.connector]
     write_known_people(settings.simulation, names)

@@ -1,4 +1,4 @@
-"""How right an identity is, against records whose person is known: counted set-wise, with intervals.
+"""How right an identity is, by records whose person is known: counted in sets, with intervals.
 
 Pairwise: of the pairs of records that are called one person, how many are (precision), and of
 those that are one person, how many are called so (recall). B-cubed: the same as seen from each
@@ -34,16 +34,16 @@ def measure(labels: pa.Table, clusters: pa.Table) -> pa.Table:
     """Accuracy of each way of grouping records, as a whole, by pair of sources, by kind of noise.
 
     Args:
-        labels: record_key, source, person (text), noise (list of text, may be null); no record
-            twice.
+        labels: record_key, source, person (text), noise (list of text, may be null), draw (a hash
+            of the record, unsigned, that its weights follow from); no record twice.
         clusters: method, record_key, cluster_key; records without a label are left out, and so
             are labels without a record.
 
     Returns:
         One row per method, dimension (all, source pair, noise) and value: records, the pairs
-        counted (called_pairs, true_pairs, right_pairs) and precision, recall, f1 and, but for pairs of
-        sources, bcubed_*, each with _low and _high (95 %, Poisson bootstrap over components of
-        people and clusters that share records; bounded by Wilson's where no error was seen).
+        counted (called_pairs, true_pairs, right_pairs) and precision, recall, f1 and, but for
+        pairs of sources, bcubed_*, each with _low and _high (95 %, Poisson bootstrap over
+        components of people and clusters that share records; Wilson's where no error was seen).
     """
     rows: list[dict[str, object]] = []
     for method in sorted(pc.unique(clusters["method"]).to_pylist()):
@@ -80,9 +80,15 @@ def _measure(known: pa.Table) -> list[dict[str, object]]:
     cluster, person = _codes(known["cluster_key"])[1], _codes(known["person"])[1]
     sources, source = _codes(known["source"])
     unit = _components(cluster, person)
-    weights = _Weights(_founders(unit, known["record_key"]))
+    weights = _Weights(_founders(unit, known["draw"]))
     rows = [
-        _row("all", "all", len(unit), _counts(unit, cluster, person, np.ones(len(unit), bool)), weights)
+        _row(
+            "all",
+            "all",
+            len(unit),
+            _counts(unit, cluster, person, np.ones(len(unit), bool)),
+            weights,
+        )
     ]
     for (a, b), counts in _by_sources(unit, cluster, person, source, len(sources)):
         value = f"{sources[a].as_py()} - {sources[b].as_py()}"
@@ -111,14 +117,11 @@ def _components(cluster: np.ndarray, person: np.ndarray) -> np.ndarray:
     return np.unique(component, return_inverse=True)[1]
 
 
-def _founders(unit: np.ndarray, record_key: pa.ChunkedArray) -> np.ndarray:
-    """Hash of the first record key of each component: its weights follow from nothing else."""
-    first = np.unique(unit, return_index=True)[1]
-    keys = pc.cast(record_key, pa.string()).take(pa.array(first)).to_pylist()
-    import hashlib
-
-    digests = b"".join(hashlib.md5(key.encode(), usedforsecurity=False).digest()[:8] for key in keys)
-    return np.frombuffer(digests, dtype="<u8").copy()
+def _founders(unit: np.ndarray, draw: pa.ChunkedArray) -> np.ndarray:
+    """Smallest draw of each component: what its weights follow from, and from nothing else."""
+    founders = np.full(unit.max() + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(founders, unit, pc.cast(draw, pa.uint64()).to_numpy())
+    return founders
 
 
 def _cells(*codes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -134,7 +137,9 @@ def _pairs(n: np.ndarray) -> np.ndarray:
     return n * (n - 1) // 2
 
 
-def _counts(unit: np.ndarray, cluster: np.ndarray, person: np.ndarray, marked: np.ndarray) -> _Counts:
+def _counts(
+    unit: np.ndarray, cluster: np.ndarray, person: np.ndarray, marked: np.ndarray
+) -> _Counts:
     """Pairs of which at least one record is marked, and B-cubed over the marked records."""
     units = unit.max(initial=-1) + 1
     one = np.zeros_like(unit)
@@ -189,7 +194,9 @@ def _by_noise(known: pa.Table) -> list[tuple[str, np.ndarray]]:
     found = []
     for kind in sorted(set(pc.unique(kinds).drop_null().to_pylist())):
         marked = np.zeros(known.num_rows, bool)
-        marked[row[pc.fill_null(pc.equal(kinds, kind), False).to_numpy(zero_copy_only=False)]] = True
+        marked[row[pc.fill_null(pc.equal(kinds, kind), False).to_numpy(zero_copy_only=False)]] = (
+            True
+        )
         found.append((kind, marked))
     return found
 
@@ -265,7 +272,7 @@ def _with_bounds(
     prefix: str, values: list[np.ndarray], drawn: list[np.ndarray], units: list[int]
 ) -> dict[str, float]:
     """Each measure with its 2.5 % and 97.5 % quantiles over the replicates that have it."""
-    found = {}
+    found: dict[str, float] = {}
     for name, value, replicates, n in zip(_MEASURES, values, drawn, units, strict=True):
         point = value[0]
         if np.isnan(point):
@@ -276,5 +283,6 @@ def _with_bounds(
         low = min(low, 1 - unseen) if point > 1 - 1e-12 else min(low, point)
         high = max(high, unseen) if point < 1e-12 else max(high, point)
         # sums of shares differ in the last digits by the order of addition
-        found |= {f"{prefix}{name}": point, f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
-    return {name: round(float(value), 10) for name, value in found.items()}
+        for suffix, bound in (("", point), ("_low", low), ("_high", high)):
+            found[f"{prefix}{name}{suffix}"] = round(float(bound), 10)
+    return found

@@ -22,9 +22,7 @@ recorded as (
         records.last_name,
         coalesce(records.full_name, nullif(concat_ws(' ', records.first_name, records.last_name), '')) as full_name,
         cast(records.birth_date as varchar) as birth_date,
-        {% for name in attributes[6:] %}
-        records.{{ name }}{{ ',' if not loop.last }}
-        {% endfor %}
+        records.{{ attributes[6:] | join(', records.') }}
     from {{ ref('person_records') }} as records
     left join {{ ref('int_identity__phones') }} as phones
         on records.phone = phones.phone and records.country is not distinct from phones.country

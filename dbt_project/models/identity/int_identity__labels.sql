@@ -22,6 +22,7 @@ select
     source || ':' || record_id as record_key,
     min(source) as source,
     min(person) as person,
+    md5_number_lower(source || ':' || record_id) as draw,
     list_sort(list_distinct(list_filter(
         flatten(list(string_split_regex(trim(coalesce(cast(noise as varchar), ''), '[] '), '[\s''"]*[,;][\s''"]*'))),
         kind -> kind <> ''

@@ -1,4 +1,4 @@
-"""Records that are one customer if all that speaks for it counts, and nothing that speaks against it.
+"""Records that are one customer if all that speaks for it counts, and nothing against it.
 
 Identifiers that a household shares tie again, and so do pairs in doubt at even odds; neither
 decisions nor household pairs nor sole accounts keep records apart. Placeholders still tie nobody.
@@ -12,16 +12,16 @@ def model(dbt, session):
     settings = dbt.ref("int_identity__settings")
     columns = "record_key, identifier_type, identifier_value, strength"
     ties = dbt.ref("int_identity__ties").project(columns)
-    shared = dbt.ref("int_identity__shared_identifiers").project("identifier_type, identifier_value")
-    given = dbt.ref("int_identity__identifiers").filter("blocked_by is null")
-    again = given.set_alias("given").join(
-        shared.set_alias("shared"), "identifier_type, identifier_value", how="semi"
-    )
+    value = "identifier_type, identifier_value"
+    shared = dbt.ref("int_identity__shared_identifiers").project(value).set_alias("shared")
+    given = dbt.ref("int_identity__identifiers").filter("blocked_by is null").set_alias("given")
+    again = given.join(shared, value, how="semi")
     doubtful = dbt.ref("int_identity__edges").filter(
         "level = 'review' and match_probability >= 0.5"
     )
     extra = again.project(
-        "record_key, identifier_type, identifier_value, cast(100 * confidence as bigint) as strength"
+        "record_key, identifier_type, identifier_value,"
+        " cast(100 * confidence as bigint) as strength"
     ).union(
         doubtful.project(
             "unnest([left_key, right_key]) as record_key, 'review' as identifier_type,"
