@@ -94,14 +94,12 @@ def test_nobody_is_written_to_who_said_no(simulated: "Simulated") -> None:  # no
     """
     said_no = f"""{WHO}
         select distinct a.customer_id
-        from world.record as r
+        from record as r
         inner join vendors as v using (vendor)
         inner join w.identity.int_identity__assignments as a
             on a.record_key = v.source || ':' || r.external_id
-        where happened(r.changed_at) and r.state = 'live' and r.vendor in ('shopify', 'hubspot')
-        qualify row_number() over (
-            partition by r.vendor, r.object, r.record_id order by r.version desc
-        ) = 1 and r.email_consent is false and r.email is not null"""
+        where r.state = 'live' and r.vendor in ('shopify', 'hubspot')
+            and r.email_consent is false and r.email is not null"""
     found = simulated.ask(
         "select count(*), count(*) filter (has_email_consent) from w.marts.customer_360"
         f" where customer_id in ({said_no})"
