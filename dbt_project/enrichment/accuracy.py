@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array, csr_array, hstack
 from scipy.sparse.csgraph import connected_components
 
 REPLICATES = 400
-_BLOCK = 20_000  # components weighted at a time
+_BLOCK = 10_000  # components weighted at a time
 _Z = 1.959964
 # P(weight <= k) of a Poisson(1) weight
 _POISSON = np.cumsum(np.exp(-1) / np.cumprod([1.0, *range(1, 16)]))
@@ -80,24 +80,17 @@ def _measure(known: pa.Table) -> list[dict[str, object]]:
     cluster, person = _codes(known["cluster_key"])[1], _codes(known["person"])[1]
     sources, source = _codes(known["source"])
     unit = _components(cluster, person)
-    weights = _Weights(_founders(unit, known["draw"]))
-    rows = [
-        _row(
-            "all",
-            "all",
-            len(unit),
-            _counts(unit, cluster, person, np.ones(len(unit), bool)),
-            weights,
-        )
-    ]
+    founders = _founders(unit, known["draw"])
+    whole = _counts(unit, cluster, person, np.ones(len(unit), bool))
+    groups = [("all", "all", len(unit), whole)]
     for (a, b), counts in _by_sources(unit, cluster, person, source, len(sources)):
         value = f"{sources[a].as_py()} - {sources[b].as_py()}"
-        records = int(np.isin(source, [a, b]).sum())
-        rows.append(_row("source pair", value, records, counts, weights))
+        groups.append(("source pair", value, int(np.isin(source, [a, b]).sum()), counts))
     for kind, marked in _by_noise(known):
         counts = _counts(unit, cluster, person, marked)
-        rows.append(_row("noise", kind, int(marked.sum()), counts, weights))
-    return rows
+        groups.append(("noise", kind, int(marked.sum()), counts))
+    drawn = _drawn(founders, [counts for *_, counts in groups])
+    return [_row(*group, *of_group) for group, of_group in zip(groups, drawn, strict=True)]
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
@@ -201,20 +194,18 @@ def _by_noise(known: pa.Table) -> list[tuple[str, np.ndarray]]:
     return found
 
 
-class _Weights:
-    """How often each component is drawn in each replicate: Poisson(1), from a hash."""
-
-    def __init__(self, founders: np.ndarray) -> None:
-        self._founders = founders
-
-    def totals(self, values: np.ndarray) -> np.ndarray:
-        """Weighted sums of the columns of `values`, a row per replicate."""
-        used = np.flatnonzero(values.any(axis=1))
-        found = np.zeros((REPLICATES, values.shape[1]))
-        for start in range(0, len(used), _BLOCK):
-            block = used[start : start + _BLOCK]
-            found += _poisson(self._founders[block]) @ values[block]
-        return found
+def _drawn(
+    founders: np.ndarray, groups: list[_Counts]
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """Per group, its sums in every replicate: of pairs, and of what records see."""
+    tables = [table for g in groups for table in (g.sums, g.seen) if table is not None]
+    stacked = csr_array(hstack([csr_array(table) for table in tables]))
+    found = np.zeros((stacked.shape[1], REPLICATES))
+    for start in range(0, len(founders), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        found += stacked[block].T @ _poisson(founders[block]).T
+    sums = iter(np.split(found.T, len(tables), axis=1))
+    return [(next(sums), None if g.seen is None else next(sums)) for g in groups]
 
 
 def _poisson(founders: np.ndarray) -> np.ndarray:
@@ -229,7 +220,12 @@ def _poisson(founders: np.ndarray) -> np.ndarray:
 
 
 def _row(
-    dimension: str, value: str, records: int, counts: _Counts, weights: _Weights
+    dimension: str,
+    value: str,
+    records: int,
+    counts: _Counts,
+    pairs_drawn: np.ndarray,
+    seen_drawn: np.ndarray | None,
 ) -> dict[str, object]:
     right, called, true = counts.sums.sum(axis=0)
     row: dict[str, object] = {
@@ -242,13 +238,13 @@ def _row(
     }
     of_pairs = [(counts.sums[:, column] > 0).sum() for column in (1, 2)]
     row |= _with_bounds(
-        "", _pairwise(counts.sums.sum(axis=0)[None]), _pairwise(weights.totals(counts.sums)),
+        "", _pairwise(counts.sums.sum(axis=0)[None]), _pairwise(pairs_drawn),
         [*of_pairs, (counts.sums[:, 1:] > 0).any(axis=1).sum()],
     )  # fmt: skip
-    if counts.seen is not None:
+    if counts.seen is not None and seen_drawn is not None:
         units = int((counts.seen[:, 2] > 0).sum())
         row |= _with_bounds(
-            "bcubed_", _bcubed(counts.seen.sum(axis=0)[None]), _bcubed(weights.totals(counts.seen)),
+            "bcubed_", _bcubed(counts.seen.sum(axis=0)[None]), _bcubed(seen_drawn),
             [units] * 3,
         )  # fmt: skip
     return row
