@@ -1,10 +1,10 @@
 {#- Half the 95 % interval of a ratio of two sums over people, who each bring some of both: from the columns
     `<part>_squared`, `<part>_by_<whole>` and `<whole>_squared`, added up over people. -#}
 {% macro ratio_margin(part, whole) -%}
-    {{ z() }} * sqrt(greatest(
-        {{ part }}_squared - 2.0 * {{ part }} / nullif({{ whole }}, 0) * {{ part }}_by_{{ whole }}
-        + ({{ part }} / nullif({{ whole }}, 0)) * ({{ part }} / nullif({{ whole }}, 0)) * {{ whole }}_squared, 0
-    )) / nullif({{ whole }}, 0)
+    case when {{ whole }} > 0 then {{ z() }} * sqrt(greatest(
+        {{ part }}_squared - 2.0 * {{ part }} / {{ whole }} * {{ part }}_by_{{ whole }}
+        + ({{ part }} / {{ whole }}) * ({{ part }} / {{ whole }}) * {{ whole }}_squared, 0
+    )) / {{ whole }} end
 {%- endmacro %}
 
 {#- Where all or none count, people differ in nothing: Wilson's bound for as many people instead. -#}
