@@ -40,3 +40,14 @@ def connection(
 
     with connected(settings.simulation, source, str(spec.connector)) as simulated:
         yield {**spec.settings, **simulated.settings}, simulated.clock
+
+
+def tell_known_people(settings: Settings, mapping: "LoadedMapping") -> None:
+    """Write which record of which source is whose, in the words of the configuration."""
+    spec = mapping.spec
+    if spec.simulation is None or spec.identity.labels is None:
+        return
+    from ingestion.simulator.connection import write_known_people
+
+    names = [(n, source.connector) for n, source in mapping.sources.items() if source.connector]
+    write_known_people(settings.simulation, names)

@@ -29,7 +29,7 @@ from ingestion.sources.secrets import read_secrets, secret_variable
 from ingestion.sources.segment_webhook import receiver
 from orchestration import progress
 from orchestration.settings import Settings
-from orchestration.simulation import connection, prepare_company
+from orchestration.simulation import connection, prepare_company, tell_known_people
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -63,6 +63,7 @@ def load_source(
     """
     try:
         prepare_company(settings, mapping)
+        tell_known_people(settings, mapping)
         if mapping.sources[source].connector:
             attempt = _load_connector(settings, mapping, source, at, window, objects)
         else:

@@ -152,7 +152,8 @@ class Identity(Strict):
     max_records: int = Field(500, ge=2, description="Of one customer; above, weak ties are cut.")
     labels: str | None = Field(
         None,
-        description="Parquet or CSV file of records whose person is known, to measure against.",
+        description="Parquet or CSV file (source, record_id, person, noise) of records whose"
+        " person is known, to measure against; relative to this mapping.",
     )
 
 
@@ -211,7 +212,7 @@ class LoadedMapping:
         self, path: Path, mapping: Mapping, only: Collection[str] | None, vendors_dir: Path
     ) -> None:
         self.path = path
-        self.spec = mapping
+        self.spec = _with_labels_beside(path, mapping)
         self.concepts = load_concepts()
         for name in [*(only or ()), *mapping.identity.one_account_in]:
             if name not in mapping.sources:
@@ -352,6 +353,15 @@ class LoadedMapping:
                 decimal_comma=spec.decimal_comma,
                 nested=nested,
             )
+
+
+def _with_labels_beside(path: Path, mapping: Mapping) -> Mapping:
+    """The mapping with the path of its labelled records written out."""
+    if mapping.identity.labels is None:
+        return mapping
+    labels = (path.parent / os.path.expandvars(mapping.identity.labels)).resolve()
+    identity = mapping.identity.model_copy(update={"labels": str(labels)})
+    return mapping.model_copy(update={"identity": identity})
 
 
 def load_mapping(

@@ -1,12 +1,14 @@
 """How an installation meets its simulated company: made when absent, served while it is asked."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from ingestion.simulator.company import Company
 from ingestion.simulator.credentials import environment
@@ -56,6 +58,27 @@ def settle(company: Company) -> None:
         f"copy (from world.exchange_rate where day <= clock()::date order by day, currency)"
         f" to '{rates}' (format csv, header)"
     )
+
+
+def write_known_people(folder: Path, sources: Sequence[tuple[str, str]]) -> None:
+    """Whose the records in the systems are, for those (source, vendor) that the company loads.
+
+    Of the records that are still there; one that is nobody's, such as a test, is left out.
+    """
+    target = folder / "reference" / "known_people.parquet"
+    target.parent.mkdir(exist_ok=True)
+    fresh = target.with_suffix(f".{os.getpid()}.tmp")  # sources may be loaded side by side
+    with duckdb.connect() as session:
+        session.execute("create table sources (source varchar, vendor varchar)")
+        session.executemany("insert into sources values (?, ?)", [list(pair) for pair in sources])
+        session.execute(
+            "copy (select source, external_id as record_id, 'p' || person_id as person, noise"
+            f" from read_parquet('{folder / 'truth' / 'clusters.parquet'}')"
+            " inner join sources using (vendor)"
+            " where kind = 'record' and state = 'live' and person_id is not null"
+            f" order by all) to '{fresh}' (format parquet)"
+        )
+    fresh.replace(target)
 
 
 @contextmanager

@@ -145,10 +145,11 @@ def first_load(homes: Homes) -> Home:
     path = homes.base / "simulated.yml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     home = homes.make("simulated", path, CXM_NOW=THE_DAY_AFTER)
-    settings, mapping = settings_of(home), load_mapping(path)
+    settings = settings_of(home)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**home.env, "CXM_NOW": NOW}.items():
             patch.setenv(name, value)
+        mapping = load_mapping(path)
         for source in mapping.sources:
             attempt = load_source(settings, mapping, source, datetime.fromisoformat(NOW))
             assert attempt.error is None, attempt

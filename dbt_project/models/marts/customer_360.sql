@@ -48,51 +48,12 @@ flags as (
     group by assignments.customer_id
 ),
 
-email_consents as (
-    select {{ person_reference(email='email') }} as record_key, purpose, is_granted, occurred_at
-    from {{ ref('consent_events') }}
-    where coalesce(channel, 'email') = 'email'
-),
-
-unsubscribes as (
-    select {{ person_reference(email='email') }} as record_key, max(occurred_at) as occurred_at
-    from {{ ref('campaign_events') }}
-    where kind = 'unsubscribed'
-    group by all
-),
-
--- the most restrictive statement wins: one 'no' that no later 'yes' of the same record took back
 consents as (
-    select customer_id, bool_and(is_granted) as has_email_consent
-    from (
-        select assignments.customer_id, records.email_consent as is_granted
-        from {{ ref('person_records') }} as records
-        inner join {{ ref('int_identity__assignments') }} as assignments
-            on records.person_record_key = assignments.record_key
-        where records.email_consent is not null
-        union all
-        select assignments.customer_id, statements.is_granted
-        from (
-            -- the last word on each purpose
-            select record_key, arg_max(is_granted, (occurred_at, not is_granted)) as is_granted
-            from email_consents
-            group by record_key, purpose
-            union all
-            -- an unsubscribe holds until a later yes
-            select unsubscribes.record_key, false as is_granted
-            from unsubscribes
-            left join (
-                select record_key, max(occurred_at) as granted_at
-                from email_consents
-                where is_granted
-                group by record_key
-            ) as grants on unsubscribes.record_key = grants.record_key
-            where unsubscribes.occurred_at >= coalesce(grants.granted_at, unsubscribes.occurred_at)
-        ) as statements
-        inner join {{ ref('int_identity__assignments') }} as assignments
-            on statements.record_key = assignments.record_key
-    ) as statements
-    group by customer_id
+    select customer_id, has_email_consent from {{ ref('int_identity__consents') }}
+),
+
+households as (
+    select customer_id, household_id from {{ ref('int_identity__households') }}
 ),
 
 orders as (
@@ -195,6 +156,7 @@ joined as (
         coalesce(flags.is_employee, false) as is_employee,
         flags.first_recorded_at,
         consents.has_email_consent,
+        households.household_id,
         coalesce(orders.orders_placed, 0) as orders_placed,
         coalesce(orders.valid_orders, 0) as valid_orders,
         orders.first_ordered_at,
@@ -227,6 +189,7 @@ joined as (
     left join golden on identities.customer_id = golden.customer_id
     left join flags on identities.customer_id = flags.customer_id
     left join consents on identities.customer_id = consents.customer_id
+    left join households on identities.customer_id = households.customer_id
     left join orders on identities.customer_id = orders.customer_id
     left join tickets on identities.customer_id = tickets.customer_id
     left join voice on identities.customer_id = voice.customer_id

@@ -1,86 +1,135 @@
-{#- The golden record, value by value, with where it comes from: the most recently changed record that
-    has a value wins; an address is taken whole from one record, never mixed. -#}
-{% set single = [
-    'first_name', 'last_name', 'full_name', 'birth_date', 'email', 'phone', 'company_name', 'job_title',
-    'language', 'acquisition_channel',
-] %}
-with records as (
-    select
-        assignments.customer_id,
-        records.* replace (
-            {{ normal_email('records.email') }} as email,
-            coalesce(phones.e164, records.phone) as phone,
-            coalesce(records.full_name, nullif(concat_ws(' ', records.first_name, records.last_name), '')) as full_name
-        ),
-        coalesce(records.updated_at, records.created_at) as changed_at
-    from {{ ref('person_records') }} as records
-    inner join {{ ref('int_identity__assignments') }} as assignments
-        on records.person_record_key = assignments.record_key
-    left join {{ ref('int_identity__phones') }} as phones
-        on records.phone = phones.phone and records.country is not distinct from phones.country
+{#- The golden record, value by value, with where it comes from. Attributes of a group come from one record: what
+    is valid goes first, then what a record states of itself, then the group's rule; ties go to the fuller, then
+    the newer record, then to the source of higher priority and the smaller key. -#}
+with cells as (
+    select candidates.*, survivorship.attribute_group, survivorship.rule
+    from {{ ref('int_identity__candidates') }} as candidates
+    inner join {{ ref('survivorship') }} as survivorship on candidates.attribute = survivorship.attribute
 ),
 
-inferred_emails as (
-    select assignments.customer_id, records.record_key, records.source, {{ normal_email('records.email') }} as email
-    from {{ ref('int_identity__person_records') }} as records
-    inner join {{ ref('int_identity__assignments') }} as assignments on records.record_key = assignments.record_key
-    where records.record_type = 'inferred' and records.email is not null
+offers as (
+    select
+        customer_id,
+        attribute_group,
+        rule,
+        record_key,
+        source,
+        min(changed_at) as changed_at,
+        bool_and(is_valid) as is_valid,
+        bool_and(is_stated) as is_stated,
+        count(*) as filled,
+        md5(string_agg(attribute || '=' || lower(value), chr(31) order by attribute)) as content
+    from cells
+    group by all
 ),
 
-candidates as (
-    {% for name in single %}
-    select
-        customer_id, '{{ name }}' as attribute, '{{ name }}' as attribute_group,
-        cast({{ name }} as varchar) as value, source, person_record_key as record_key, changed_at, 0 as rank_of_kind
-    from records where {{ name }} is not null
-    union all
-    {% endfor %}
-    select customer_id, 'email', 'email', email, source, record_key, null, 1
-    from inferred_emails where email is not null
+prioritised as (
+    select offers.*, priorities.priority
+    from offers
+    left join {{ ref('source_priority') }} as priorities
+        on
+            priorities.source in (offers.source, '*')
+            and priorities.attribute_group in (offers.attribute_group, '*')
+    qualify row_number() over (
+        partition by offers.customer_id, offers.attribute_group, offers.record_key
+        order by (priorities.source = '*')::int, (priorities.attribute_group = '*')::int
+    ) = 1
+),
+
+counted as (
+    select *, count(*) over (partition by customer_id, attribute_group, content) as frequency
+    from prioritised
 ),
 
 ranked as (
     select
         *,
-        count(*) over choice as candidates,
-        row_number() over (choice order by rank_of_kind, changed_at desc nulls last, record_key) as place,
-        lead(value) over (choice order by rank_of_kind, changed_at desc nulls last, record_key) as runner_up
-    from candidates
-    window choice as (partition by customer_id, attribute)
+        row_number() over (
+            partition by customer_id, attribute_group
+            order by
+                is_valid desc,
+                is_stated desc,
+                case rule
+                    when 'source_priority' then -coalesce(priority, 100)
+                    when 'most_recent' then epoch_us(changed_at)
+                    when 'most_frequent' then frequency
+                    when 'most_complete' then filled
+                end desc nulls last,
+                filled desc,
+                changed_at desc nulls last,
+                priority nulls last,
+                record_key
+        ) as place
+    from counted
 ),
 
-addresses as (
-    select *
-    from records
-    where coalesce(street, postal_code, city, region, country) is not null
-    qualify row_number() over (
-        partition by customer_id
-        order by
-            (street is not null)::int + (postal_code is not null)::int + (city is not null)::int desc,
-            changed_at desc nulls last, person_record_key
-    ) = 1
+placed as (
+    select cells.*, ranked.place
+    from cells
+    inner join ranked
+        on
+            cells.customer_id = ranked.customer_id
+            and cells.attribute_group = ranked.attribute_group
+            and cells.record_key = ranked.record_key
 ),
 
-address_parts as (
-    {% for name in ['street', 'postal_code', 'city', 'region', 'country'] %}
+chosen as (
+    select * from placed where place = 1
+),
+
+-- what the best record says that says something else
+runners_up as (
     select
-        customer_id, '{{ name }}' as attribute, 'address' as attribute_group, {{ name }} as value,
-        source, person_record_key as record_key, changed_at, 1 as candidates, cast(null as varchar) as runner_up
-    from addresses where {{ name }} is not null
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+        placed.customer_id,
+        placed.attribute,
+        arg_min(placed.value, placed.place) as value,
+        arg_min(placed.source, placed.place) as source
+    from placed
+    inner join chosen on placed.customer_id = chosen.customer_id and placed.attribute = chosen.attribute
+    where lower(placed.value) <> lower(chosen.value)
+    group by all
+),
+
+candidates as (
+    select customer_id, attribute, count(*) as candidates, count(distinct lower(value)) as distinct_values
+    from cells
+    group by customer_id, attribute
 ),
 
 final as (
     select
-        customer_id, attribute, attribute_group, value, source, record_key,
-        'most recent' as rule, changed_at as since, candidates, runner_up
-    from ranked where place = 1
+        chosen.customer_id,
+        chosen.attribute,
+        chosen.attribute_group,
+        chosen.value,
+        chosen.source,
+        chosen.record_key,
+        chosen.is_valid,
+        chosen.rule,
+        chosen.changed_at as since,
+        candidates.candidates,
+        candidates.distinct_values,
+        runners_up.value as runner_up,
+        runners_up.source as runner_up_source
+    from chosen
+    inner join candidates on chosen.customer_id = candidates.customer_id and chosen.attribute = candidates.attribute
+    left join runners_up on chosen.customer_id = runners_up.customer_id and chosen.attribute = runners_up.attribute
     union all
     select
-        customer_id, attribute, attribute_group, value, source, record_key,
-        'most complete, then most recent' as rule, changed_at, candidates, runner_up
-    from address_parts
+        customer_id,
+        'email_consent' as attribute,
+        'consent' as attribute_group,
+        cast(has_email_consent as varchar) as value,
+        source,
+        record_key,
+        true as is_valid,
+        'most_restrictive' as rule,
+        since,
+        candidates,
+        1 + (overruled_source is not null)::int as distinct_values,
+        case when overruled_source is not null then 'true' end as runner_up,
+        overruled_source as runner_up_source
+    from {{ ref('int_identity__consents') }}
 )
 
 select {{ contract_columns() }} from final

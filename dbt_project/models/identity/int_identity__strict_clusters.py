@@ -1,0 +1,19 @@
+"""Records that are one customer if identifiers alone count: no score, no decision, no household."""
+
+
+def model(dbt, session):
+    dbt.config(materialized="table")
+    from dbt_project.enrichment.clusters import cluster_records
+
+    settings = dbt.ref("int_identity__settings")
+    identifiers = dbt.ref("int_identity__identifiers").filter("blocked_by is null")
+    accounts = dbt.ref("int_identity__sole_accounts")
+    ties = identifiers.project(
+        "record_key, identifier_type, identifier_value, cast(100 * confidence"
+        " - 10 * least(9, floor(log2(greatest(sharing_records, 1)))) as bigint) as strength"
+    )
+    return cluster_records(
+        ties.to_arrow_table(),
+        settings.project("max_records").fetchone()[0],
+        accounts=accounts.to_arrow_table(),
+    )

@@ -1,0 +1,206 @@
+{#- Every KPI that counts people, under three identities: how much of a figure is identity resolution. Internal
+    people are those of the identity in use, so that the three differ in nothing but who is who. -#}
+{% set shares = {
+    'repeat_purchase_rate': ('repeat_buyers', 'customers'), 'orders_per_customer': ('valid_orders', 'customers'),
+    'revenue_per_customer': ('revenue', 'customers'), 'customers_with_ticket': ('ticketed', 'customers'),
+    'nps_one_voice': ('100 * net_promoters', 'voices'),
+} %}
+{% set counts = ['customers', 'new_customers', 'repeat_customers'] %}
+{% set last_day = reporting_date(as_of()) %}
+with identities as (
+    select * from {{ ref('int_identity__alternatives') }}
+),
+
+internal as (
+    select customer_id from {{ ref('customer_360') }} where is_test or is_employee
+),
+
+placed as (
+    select orders.order_key, {{ person_reference(email='email') }} as record_key
+    from {{ ref('orders') }} as orders
+),
+
+asked as (
+    select ticket_key, {{ person_reference(email='email') }} as record_key from {{ ref('tickets') }}
+),
+
+-- an answer is whose it says, else of who placed the order, else of who wrote the ticket
+answered as (
+    select
+        answers.source || ':' || answers.response_id as response_key,
+        min(coalesce(
+            {{ person_reference(key='answers.person_record_key') }},
+            answers.source || ':mailto:' || {{ normal_email('answers.email') }},
+            placed.record_key,
+            asked.record_key
+        )) as record_key
+    from {{ ref('int_survey__responses') }} as answers
+    left join placed on answers.order_key = placed.order_key
+    left join asked on answers.ticket_key = asked.ticket_key
+    group by all
+),
+
+periods as (
+    select 'all' as period, cast('0001-01-01' as date) as from_day, cast('9999-01-01' as date) as to_day
+    union all
+    select
+        'last 12 months' as period,
+        cast(date_trunc('month', {{ last_day }}) - interval 12 month as date) as from_day,
+        cast(date_trunc('month', {{ last_day }}) as date) as to_day
+),
+
+orders as (
+    select
+        identities.identity,
+        identities.person,
+        facts.order_key,
+        facts.ordered_on,
+        facts.revenue_reporting,
+        row_number() over (
+            partition by identities.identity, identities.person order by facts.ordered_at, facts.order_key
+        ) as order_number
+    from {{ ref('fct_orders') }} as facts
+    inner join placed on facts.order_key = placed.order_key
+    inner join identities on placed.record_key = identities.record_key
+    anti join internal on facts.customer_id = internal.customer_id
+    where facts.is_valid
+),
+
+buyers as (
+    select
+        orders.identity,
+        periods.period,
+        orders.person,
+        count(*) as valid_orders,
+        sum(orders.revenue_reporting) as revenue,
+        min(orders.order_number) = 1 as is_new,
+        max(orders.order_number) > 1 as is_repeat
+    from orders
+    inner join periods on orders.ordered_on >= periods.from_day and orders.ordered_on < periods.to_day
+    group by orders.identity, periods.period, orders.person
+),
+
+askers as (
+    select distinct identities.identity, periods.period, identities.person
+    from {{ ref('fct_tickets') }} as facts
+    inner join asked on facts.ticket_key = asked.ticket_key
+    inner join identities on asked.record_key = identities.record_key
+    inner join periods on facts.created_on >= periods.from_day and facts.created_on < periods.to_day
+    where not coalesce(facts.is_merged, false)
+),
+
+-- one voice: the last answer of a person in the period
+voices as (
+    select
+        identities.identity,
+        periods.period,
+        identities.person,
+        arg_max(facts.nps_group, (facts.responded_at, facts.response_key)) as nps_group
+    from {{ ref('fct_survey_responses') }} as facts
+    inner join answered on facts.response_key = answered.response_key
+    inner join identities on answered.record_key = identities.record_key
+    inner join periods on facts.responded_on >= periods.from_day and facts.responded_on < periods.to_day
+    anti join internal on facts.customer_id = internal.customer_id
+    where facts.nps_group is not null
+    group by identities.identity, periods.period, identities.person
+),
+
+spoken as (
+    select
+        identity,
+        period,
+        count(*) as voices,
+        count(*) filter (where nps_group = 'promoter') - count(*) filter (where nps_group = 'detractor')
+            as net_promoters
+    from voices
+    group by identity, period
+),
+
+totals as (
+    select
+        buyers.identity,
+        buyers.period,
+        count(*) as customers,
+        count(*) filter (where buyers.is_new) as new_customers,
+        count(*) filter (where buyers.is_repeat) as repeat_customers,
+        count(*) filter (where buyers.valid_orders >= 2) as repeat_buyers,
+        sum(buyers.valid_orders) as valid_orders,
+        sum(buyers.revenue) as revenue,
+        count(askers.person) as ticketed
+    from buyers
+    left join askers
+        on
+            buyers.identity = askers.identity
+            and buyers.period = askers.period
+            and buyers.person = askers.person
+    group by buyers.identity, buyers.period
+),
+
+figures as (
+    select
+        identities.identity,
+        periods.period,
+        coalesce(totals.customers, 0) as customers,
+        coalesce(totals.new_customers, 0) as new_customers,
+        coalesce(totals.repeat_customers, 0) as repeat_customers,
+        totals.repeat_buyers,
+        totals.valid_orders,
+        totals.revenue,
+        totals.ticketed,
+        spoken.voices,
+        spoken.net_promoters
+    from (select distinct identity from identities) as identities
+    cross join periods
+    left join totals on identities.identity = totals.identity and periods.period = totals.period
+    left join spoken on identities.identity = spoken.identity and periods.period = spoken.period
+),
+
+measured as (
+    {% for kpi in counts %}
+    select
+        '{{ kpi }}' as kpi_id, identity, period,
+        cast({{ kpi }} as double) as value, cast({{ kpi }} as double) as numerator, cast(null as double) as denominator
+    from figures
+    union all
+    {% endfor %}
+    {% for kpi, (numerator, denominator) in shares.items() %}
+    select
+        '{{ kpi }}' as kpi_id, identity, period,
+        cast({{ numerator }} as double) / nullif({{ denominator }}, 0) as value,
+        cast({{ numerator }} as double) as numerator, cast({{ denominator }} as double) as denominator
+    from figures
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+final as (
+    select
+        kpi_id,
+        period,
+        identity,
+        true as depends_on_identity,
+        value,
+        numerator,
+        denominator,
+        value - max(value) filter (where identity = 'default') over (partition by kpi_id, period) as difference
+    from measured
+    union all
+    -- what counts orders, tickets or answers, whoever they are of
+    select
+        kpi_id,
+        'all' as period,
+        'any' as identity,
+        false as depends_on_identity,
+        value,
+        numerator,
+        denominator,
+        0 as difference
+    from {{ ref('kpi_values') }}
+    where
+        period_grain = 'all'
+        and dimension = 'all'
+        and kpi_id not in (select kpi_id from measured)
+        and kpi_id <> 'cohort_retention'
+)
+
+select {{ contract_columns() }} from final
