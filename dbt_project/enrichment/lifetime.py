@@ -96,12 +96,14 @@ def fit_buying(x: Floats, t_x: Floats, age: Floats) -> BuyingModel:
 def fit_value(x: Floats, m: Floats) -> ValueModel:
     """The likeliest Gamma-Gamma model; all x and m above 0."""
 
+    unit = float(m.mean())  # whatever the currency, the search begins near 1
+
     def loss(logs: Floats) -> float:
         p, more_than_one, v = np.exp(logs)
-        return -float(ValueModel(p, 1 + more_than_one, v).log_likelihood(x, m).mean())
+        return -float(ValueModel(p, 1 + more_than_one, v).log_likelihood(x, m / unit).mean())
 
-    p, more_than_one, v = _likeliest(loss, [1.0, 1.0, float(np.log(m.mean()))])
-    return ValueModel(p, round(1 + more_than_one, 8), v)
+    p, more_than_one, v = _likeliest(loss, [1.0, 1.0, 0.0])
+    return ValueModel(p, round(1 + more_than_one, 8), float(f"{v * unit:.6g}"))
 
 
 def _likeliest(loss: Callable[[Floats], float], start: list[float]) -> list[float]:

@@ -49,6 +49,23 @@ def test_money(olist: Home) -> None:
     assert olist.one("select count(*) from marts.fct_orders where lines = 0") == 775
 
 
+def test_every_order_whose_money_differs_is_listed_with_its_cause(olist: Home) -> None:
+    """What was paid less what there was to pay is 165 318.88, and every cent of it has a cause."""
+    listed = olist.query(
+        "select cause, count(*), sum(difference) from quality.order_money_differences"
+        " where rule = 'paid and total' group by 1"
+    )
+    assert {cause: (n, difference) for cause, n, difference in listed} == {
+        "no lines known": (772, Decimal("162591.9500")),
+        "rounding": (316, Decimal("-0.6300")),
+        "interest of instalments": (235, Decimal("3063.4000")),
+        "paid in part": (19, Decimal("-198.6300")),
+        "paid more than the total": (6, Decimal("6.2500")),
+        "no payment known": (1, Decimal("-143.4600")),
+    }
+    assert sum(row[2] for row in listed) == Decimal("16008872.12") - Decimal("15843553.24")
+
+
 def test_orders_by_status(olist: Home) -> None:
     assert dict(olist.query("select status, count(*) from marts.fct_orders group by 1")) == {
         "delivered": 96_478, "shipped": 1_107, "canceled": 625, "unavailable": 609,

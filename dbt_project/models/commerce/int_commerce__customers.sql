@@ -122,6 +122,10 @@ select
     rfm.frequency_score,
     rfm.monetary_score,
     rfm.rfm_group,
-    rfm.fixed_rfm_group
+    rfm.fixed_rfm_group,
+    forecasts.p_alive,
+    forecasts.expected_purchases_12_months,
+    forecasts.clv_12_months_reporting
 from measured
 left join rfm on measured.customer_id = rfm.customer_id
+left join {{ ref('customer_lifetime_values') }} as forecasts on measured.customer_id = forecasts.customer_id

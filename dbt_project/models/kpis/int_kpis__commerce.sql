@@ -102,6 +102,12 @@ ratios as (
         count(baseline_clv_12_months_reporting), count(baseline_clv_12_months_reporting)
     from buyers
     having count(baseline_clv_12_months_reporting) > 0
+    union all
+    select
+        'clv_12_months', 'all', null, cast(sum(cast(clv_12_months_reporting as decimal(18, 4))) as double),
+        count(clv_12_months_reporting), count(clv_12_months_reporting)
+    from buyers
+    having count(clv_12_months_reporting) > 0
 ),
 
 -- first purchases and the time to the second, of those known for as long as is asked
