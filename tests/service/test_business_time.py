@@ -133,8 +133,7 @@ def test_an_hour_that_the_clock_skips_is_not_open() -> None:
     with warehouse([plan], [Ticket(start, (), (end,))]) as db:
         found = db.execute("select opens_at from int_service__open_hours where opens_at > $s",
                            {"s": datetime(2026, 3, 28)}).fetchone()  # fmt: skip
-        clock = db.execute(
-            "select moment, business_microseconds from int_service__clock"
-        ).fetchall()
+        clock = "select moment, business_microseconds from int_service__clock"
+        read = dict(db.execute(clock).fetchall())
     assert found == (datetime(2026, 3, 29, 1),)
     assert read[end] - read[start] == 30 * 60 * 1_000_000
