@@ -70,6 +70,12 @@ findings as (
     select 'survey_responses', source, 'unknown_person', 'nobody is known to have given this answer', response_key
     from {{ ref('fct_survey_responses') }} where customer_id is null
     union all
+    select
+        'schedules', source, 'unknown_time_zone',
+        'the time zone of the business hours is not known: its tickets have no business time', schedule_key
+    from {{ ref('schedules') }}
+    where schedule_key not in (select schedule_key from {{ ref('int_service__open_hours') }})
+    union all
     select concept || 's', source, 'after_as_of', 'dated later than the data was taken', record_key
     from {{ ref('fct_interactions') }}
     where occurred_at > {{ as_of() }}
