@@ -11,6 +11,7 @@ id, `groupId` the account's number; `product_id`, `order_id` and `cart_id` as th
 import gzip
 import hashlib
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Template
@@ -89,13 +90,18 @@ def push(company: Company, folder: Path) -> int:
         """,
         (since, end),
     )
-    for begins, lines in files:
+
+    def write(begins: int, lines: str) -> None:
         day = begins // 86_400_000 * 86_400_000
         file = target / str(day) / f"{begins}.gz"
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_suffix(".tmp")
-        draft.write_bytes(gzip.compress(lines.encode(), 5, mtime=0))
+        draft.write_bytes(gzip.compress(lines.encode(), 1, mtime=0))
         draft.replace(file)
+
+    with ThreadPoolExecutor() as pool:  # compressing lets go of the interpreter
+        for written in [pool.submit(write, *file) for file in files]:
+            written.result()
     return len(files)
 
 
