@@ -156,6 +156,9 @@ class Company:
         Raises:
             CxmError: the projection lacks a column that every one of them has.
         """
+        # a table that is there is not waited for while another one is made
+        if name := self._tables.get(self.clock, {}).get(projection.name):
+            return name
         with self._lock:
             tables = self._tables[self.clock]
             if projection.name not in tables:

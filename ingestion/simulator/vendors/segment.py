@@ -90,18 +90,16 @@ def push(company: Company, folder: Path) -> int:
         """,
         (since, end),
     )
-
-    def write(begins: int, lines: str) -> None:
-        day = begins // 86_400_000 * 86_400_000
-        file = target / str(day) / f"{begins}.gz"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(".tmp")
-        draft.write_bytes(gzip.compress(lines.encode(), 1, mtime=0))
-        draft.replace(file)
-
-    with ThreadPoolExecutor() as pool:  # compressing lets go of the interpreter
-        for written in [pool.submit(write, *file) for file in files]:
-            written.result()
+    spans, texts = [file[0] for file in files], [file[1] for file in files]
+    with ThreadPoolExecutor() as pool:  # to compress takes no hold of the interpreter
+        packed = pool.map(lambda lines: gzip.compress(lines.encode(), 1, mtime=0), texts)
+        for begins, content in zip(spans, packed, strict=True):  # the last one says how far it came
+            day = begins // 86_400_000 * 86_400_000
+            file = target / str(day) / f"{begins}.gz"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            draft = file.with_suffix(".tmp")
+            draft.write_bytes(content)
+            draft.replace(file)
     return len(files)
 
 
