@@ -177,6 +177,13 @@ class Company:
         with self._database.cursor() as cursor:
             return cursor.execute(sql, list(params)).fetchall()
 
+    def pages(self, sql: str, params: Sequence[Any], rows: int) -> Iterator[list[tuple[Any, ...]]]:
+        """A query's rows, up to `rows` at a time; thread-safe."""
+        with self._database.cursor() as cursor:
+            found = cursor.execute(sql, list(params))
+            while page := found.fetchmany(rows):
+                yield page
+
     def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
         """A query as a stream of Arrow batches of up to `rows` rows; thread-safe."""
         with self._database.cursor() as cursor:

@@ -454,14 +454,10 @@ class _Shop:
         table = self.api.table(ROOTS[selection.name].table)
 
         def lines() -> Iterator[bytes]:
-            projector, last = Projector(self._load), -1
-            while rows := self.api.query(
-                f"select document, number from {table} where {where} and number > ?"
-                " order by number limit 1000",
-                (*values, last),
-            ):
-                last = rows[-1][1]
-                page = [orjson.loads(document) for document, _ in rows]
+            projector = Projector(self._load)
+            sql = f"select document from {table} where {where} order by number"
+            for rows in self.api.company.pages(sql, values, 1000):
+                page = [orjson.loads(document) for (document,) in rows]
                 yield b"".join(bulk_lines(page, selection, projector))
 
         return StreamingResponse(lines(), media_type="application/jsonl")
