@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {"late_share": 0.002, "late_seconds": 120}
 
 _MACROS = """
 create or replace macro clock() as timestamptz '{clock}';
+create or replace macro in_part(number) as true;
 create or replace macro happened(happens_at, happens_to) as
     happens_at <= timestamptz '{clock}' and (
         happens_at <= timestamptz '{late_clock}'
@@ -184,9 +185,14 @@ class Company:
             while page := found.fetchmany(rows):
                 yield page
 
-    def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
-        """A query as a stream of Arrow batches of up to `rows` rows; thread-safe."""
+    def batches(self, sql: str, rows: int, part: str = "true") -> Iterator[pa.RecordBatch]:
+        """A query as a stream of Arrow batches of up to `rows` rows; thread-safe.
+
+        Args:
+            part: what `in_part(number)` means in it.
+        """
         with self._database.cursor() as cursor:
+            cursor.execute(f"create temp macro in_part(number) as {part}")
             yield from cursor.execute(sql).to_arrow_reader(rows)
 
     def _read(self) -> None:

@@ -40,21 +40,19 @@ def _messages(since: datetime, settings: dict[str, Any]) -> str:
     return template.substitute(settings, since=since.isoformat())
 
 
-PROJECTIONS = {"messages": Projection("segment_messages", _messages(_BEGINNING, SETTINGS))}
-# by type, as the connector keeps them; a request to forget is a deletion there
-PROJECTIONS |= {
-    name: Projection(
-        f"segment_{name}",
-        f"""
-        select * replace (case when type = 'delete' then updated_at end as archived_at)
-        from (\n{PROJECTIONS["messages"].sql}\n) where type = '{kind}'
-        """,
-    )
-    for name, kind in {
-        "pages": "page", "screens": "screen", "tracks": "track", "identifies": "identify",
-        "groups": "group", "aliases": "alias", "deletes": "delete",
-    }.items()
+MESSAGES = Projection(
+    "segment_messages", _messages(_BEGINNING, SETTINGS), numbered=("web_event", "event_id")
+)
+_TYPES = {
+    "page": "pages", "screen": "screens", "track": "tracks", "identify": "identifies",
+    "group": "groups", "alias": "aliases", "delete": "deletes",
 }  # fmt: skip
+PROJECTIONS = {"messages": MESSAGES} | {
+    name: Projection(f"segment_{name}", f"select * from (\n{MESSAGES.sql}\n) where type = '{kind}'")
+    for kind, name in _TYPES.items()
+}
+# all of the connector's objects at once: the value of a column says which one a record is of
+LAKE_SPLIT = (MESSAGES, "type", _TYPES)
 
 
 def routes(api: Any) -> list[Any]:
