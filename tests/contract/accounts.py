@@ -25,6 +25,7 @@ from ingestion.sources.connector import (
     Connector,
     ConnectorLoad,
     SourceObject,
+    Window,
     load_connector,
 )
 from ingestion.sources.registry import connector_class
@@ -152,7 +153,9 @@ class Account:
         small = SMALL_PAGES[self.vendor][1]
         return {"base_url": self.simulator.url(self.vendor), "ca_bundle": self.simulator.ca} | small
 
-    def load(self, *, objects: list[str] | None = None, **settings: Any) -> ConnectorLoad:
+    def load(
+        self, *, objects: list[str] | None = None, window: Window | None = None, **settings: Any
+    ) -> ConnectorLoad:
         """Bring what is new into the lake; waiting costs virtual time only, and not too much."""
         clock = self.simulator.clock()
         try:
@@ -165,6 +168,7 @@ class Account:
                 state_dir=self.folder / "state",
                 now=self.simulator.now(),
                 objects=objects,
+                window=window,
                 clock=clock,
             )
         finally:
@@ -242,16 +246,35 @@ class Account:
                 f"{len(found.keys() - told.keys())} too many: "
                 f"{sorted(found.keys() ^ told.keys())[:5]}"
             )
-            hidden = _fields(NEVER_STAMPED, self.vendor, obj.name)
-            if not reconciled:
-                hidden |= _fields(UNSTAMPED, self.vendor, obj.name)
             for key, document in told.items():
-                differs = {
-                    field: (document.get(field), found[key].get(field))
-                    for field in document.keys() | found[key].keys()
-                    if field not in hidden and document.get(field) != found[key].get(field)
-                }
+                differs = self._differences(obj, document, found[key], reconciled=reconciled)
                 assert not differs, f"{what} {key}: (told, found) {differs}"
+
+    def behind(self, obj: SourceObject) -> set[str]:
+        """Keys of which the lake has nothing, or an old version."""
+        found = self.newest(obj.name)
+        return {
+            key
+            for key, document in self.told(obj).items()
+            if self._differences(obj, document, found.get(key, {}))
+        }
+
+    def _differences(
+        self,
+        obj: SourceObject,
+        told: dict[str, Any],
+        found: dict[str, Any],
+        *,
+        reconciled: bool = False,
+    ) -> dict[str, tuple[Any, Any]]:
+        hidden = _fields(NEVER_STAMPED, self.vendor, obj.name)
+        if not reconciled:
+            hidden |= _fields(UNSTAMPED, self.vendor, obj.name)
+        return {
+            field: (told.get(field), found.get(field))
+            for field in told.keys() | found.keys()
+            if field not in hidden and told.get(field) != found.get(field)
+        }
 
     # -- times and rules
 

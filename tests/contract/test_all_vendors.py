@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ingestion.errors import SourceError
 from ingestion.simulator import lake_writer
 from ingestion.simulator.credentials import environment
 from ingestion.simulator.server.faults import ODD_TEXT
+from ingestion.sources.connector import Window
 from ingestion.sources.registry import VENDORS
 from tests.contract.accounts import COMPANY, Account, RemoteClock, load_apart, served
 from tests.contract.conftest import END, SimulatorUnderTest
@@ -177,6 +179,43 @@ def clean_load(account: Account, **settings: Any) -> None:
     # the failed load before may have used up what a minute allows
     refused = [e for e in account.requests() if e["status"] >= 400 and e["status"] != 429]
     assert not refused
+
+
+# ---- what comes too late ------------------------------------------------------------------------
+
+LATE = timedelta(days=20)  # much longer than any connector looks back
+# Zendesk orders its exports by when a record shows: nothing comes late there
+LATE_OBJECTS = {
+    "hubspot": ["contacts", "deals", "tickets"],
+    "shopify": ["customers", "orders"],
+}
+
+
+@pytest.mark.parametrize("vendor", LATE_OBJECTS)
+def test_what_shows_later_than_the_lookback_is_healed_by_a_back_fill(
+    vendor: str, made_company: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next load can't see it: that is the limit of a cursor, and a back-fill its remedy."""
+    names = LATE_OBJECTS[vendor]
+    settings = {"late_share": 0.3, "late_seconds": LATE.total_seconds()}
+    with served(made_company, tmp_path / "company", **settings) as simulator:
+        for name, value in environment(simulator.company.seed, {vendor: vendor}).items():
+            monkeypatch.setenv(name, value)
+        account = Account(vendor, simulator, tmp_path)
+        load = partial(account.load, objects=names, reconcile_every_days=1000)
+        objects = [obj for obj in account.objects if obj.name in names]
+        assert all(obj.lookback < LATE for obj in objects)
+        move(account, END - timedelta(days=60))
+        load()
+        move(account, END - timedelta(days=35))
+        load()
+        behind = {(obj.name, key) for obj in objects for key in account.behind(obj)}
+        assert behind, "nothing came late"
+        load()
+        assert behind == {(obj.name, key) for obj in objects for key in account.behind(obj)}
+        span = Window(since=END - timedelta(days=85), until=END - timedelta(days=35))
+        load(window=span)
+        assert not any(account.behind(obj) for obj in objects)
 
 
 # ---- a process that dies -------------------------------------------------------------------------
