@@ -120,6 +120,7 @@ def load_with_dlt(vendor: str, settings: dict[str, Any], base: Path) -> None:
     """The same pages as Python records, unnested and typed by dlt, into DuckDB."""
     import dlt
     import orjson
+    import pyarrow as pa
 
     connector: Connector = make_connector(
         connector_class(vendor), settings, source=vendor, state_dir=base / "state",
@@ -132,7 +133,8 @@ def load_with_dlt(vendor: str, settings: dict[str, Any], base: Path) -> None:
             if page.documents is None:
                 yield list(page.records)
             else:
-                yield [orjson.loads(text) for text in map(str, page.documents)]
+                texts = pa.array(page.documents, pa.string()).to_pylist()
+                yield [orjson.loads(text) for text in texts]
 
     pipeline = dlt.pipeline(
         f"bench_{vendor}",

@@ -316,7 +316,8 @@ def test_what_is_sent_lands_as_it_is(account: Account) -> None:
         ("out_of_order", {}),
     ):
         account.simulator.fault(kind, account.vendor, route=route, every=1, **options)
-    account.load(objects=[name], **({"bulk": False} if account.vendor == "shopify" else {}))
+    paged: dict[str, Any] = {"bulk": False} if account.vendor == "shopify" else {}
+    account.load(objects=[name], **paged)
     [obj] = [o for o in account.objects if o.name == name]
     told, found = account.told(obj), account.newest(name)
     assert found.keys() == told.keys()
