@@ -165,11 +165,15 @@ class Company:
             if projection.name not in tables:
                 name = f"simulated.{projection.name}_{self.clock:%Y%m%d%H%M%S%f}"
                 with self._database.cursor() as cursor:
-                    self._check(projection, cursor)
-                    cursor.execute(
-                        f"create or replace table {name} as"
-                        f" select * from (\n{projection.sql}\n) order by updated_at, id"
-                    )
+                    try:
+                        cursor.execute(
+                            f"create or replace table {name} as"
+                            f" select * from (\n{projection.sql}\n) order by updated_at, id"
+                        )
+                    except duckdb.BinderException:  # perhaps for lack of what it is ordered by
+                        self._check(projection, f"(\n{projection.sql}\n)", cursor)
+                        raise
+                    self._check(projection, name, cursor)
                 tables[projection.name] = name
             return tables[projection.name]
 
@@ -274,8 +278,8 @@ class Company:
         open_world(world, self._database)
 
     @staticmethod
-    def _check(projection: Projection, cursor: duckdb.DuckDBPyConnection) -> None:
-        empty = cursor.execute(f"select * from (\n{projection.sql}\n) limit 0")
+    def _check(projection: Projection, given: str, cursor: duckdb.DuckDBPyConnection) -> None:
+        empty = cursor.execute(f"select * from {given} limit 0")
         found = {column[0] for column in empty.description or ()}
         if missing := [name for name in COLUMNS if name not in found]:
             raise CxmError(

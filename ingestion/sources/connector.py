@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
+import numpy as np
 import orjson
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -594,8 +595,8 @@ def page_table(
         origin=redact(page.origin) if page.origins is None else page.origins,
         keys=keys,
         cursors=cursors,
-        deleted=[page.deleted] * n,
-        rows=range(first_row, first_row + n) if page.rows is None else page.rows,
+        deleted=pa.repeat(pa.scalar(page.deleted), n),
+        rows=np.arange(first_row, first_row + n) if page.rows is None else page.rows,
         problems=problems,
     )
 
