@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import duckdb
 import numpy as np
@@ -56,7 +57,8 @@ class Company:
         self._database = duckdb.connect()
         self._database.execute("set TimeZone = 'UTC'")
         self._database.execute("set enable_progress_bar = false")
-        self._database.execute(f"set temp_directory = '{self.folder / 'spill'}'")
+        spill = self.folder / f"spill-{uuid4().hex}"  # two databases must not share one
+        self._database.execute(f"set temp_directory = '{spill}'")
         self._database.execute("create schema simulated")
         self._read()
 
