@@ -106,12 +106,16 @@ class Unhurried:
 def load_once(
     vendor: str, settings: dict[str, Any], base: Path, http: HttpClock | None = None
 ) -> tuple[float, int]:
-    """Seconds and documents of a first load into a lake of its own."""
+    """Seconds and documents of a first load into a lake of its own.
+
+    Refresh tokens are beside the lakes: the one that was renewed is dead.
+    """
     start = time.perf_counter()
     with (http or HttpClock()).running():
         done = load_connector(
             connector_class(vendor), settings, source=vendor, company="bench",
-            lake=Lake(str(base / "lake")), state_dir=base / "state", now=END, clock=Unhurried(),
+            lake=Lake(str(base / "lake")), state_dir=base.parent / "state", now=END,
+            clock=Unhurried(),
         )  # fmt: skip
     return time.perf_counter() - start, sum(done.result.documents.values())
 
