@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 
 DOCUMENT_SCHEMA = pa.schema(
@@ -27,7 +28,7 @@ def document_batch(
     keys: Sequence[str | None] | pa.Array | None = None,
     cursors: Sequence[str | None] | pa.Array | None = None,
     deleted: Sequence[bool] | pa.Array | None = None,
-    rows: Sequence[int] | pa.Array | None = None,
+    rows: Sequence[int] | np.ndarray | pa.Array | None = None,
     problems: Sequence[str | None] | pa.Array | None = None,
 ) -> pa.Table:
     """One page of records as a table with `DOCUMENT_SCHEMA`.
@@ -46,7 +47,7 @@ def document_batch(
         "_deleted": deleted if deleted is not None else pa.repeat(pa.scalar(False), n),
         "_extracted_at": pa.repeat(pa.scalar(extracted_at, pa.timestamp("us", tz="UTC")), n),
         "_origin": pa.repeat(pa.scalar(origin), n) if isinstance(origin, str) else origin,
-        "_row": rows if rows is not None else pa.array(range(1, n + 1), pa.int64()),
+        "_row": rows if rows is not None else np.arange(1, n + 1),
         "_problem": problems if problems is not None else pa.nulls(n, pa.string()),
         "document": documents,
     }

@@ -17,13 +17,15 @@ def prepare_company(settings: Settings, mapping: "LoadedMapping") -> None:
     spec = mapping.spec.simulation
     if spec is None or (settings.simulation / "company.json").exists():
         return
-    from ingestion.simulator.connection import make_company
+    from ingestion.simulator.connection import begin_push, make_company
 
     with progress.step(f"simulating {spec.customers:,} customers over {spec.days:,.0f} days"):
         make_company(
             settings.simulation, customers=spec.customers, seed=spec.seed, days=spec.days,
             end=now().replace(microsecond=0),
         )  # fmt: skip
+    if any(source.connector == "segment" for source in mapping.sources.values()):
+        begin_push(settings.simulation)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The sources for the scheduler and for `cxm sources`; how the last attempt of each went."""
 
+import gc
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -61,6 +62,7 @@ def load_source(
     Args:
         window, objects: of a connector, where not all that is new is to be read.
     """
+    _spare_the_collector()
     try:
         prepare_company(settings, mapping)
         tell_known_people(settings, mapping)
@@ -244,6 +246,13 @@ def _load_connector(
         source, at.isoformat(), None, load.result.load_id, load.result.documents, load.notes,
         requests,
     )  # fmt: skip
+
+
+def _spare_the_collector() -> None:
+    """Look for garbage rarely: pages are trees of small objects that end with their last use."""
+    if not gc.get_freeze_count():
+        gc.freeze()  # and never again among all that was imported
+        gc.set_threshold(50_000, 20, 20)
 
 
 def _tell_progress(source: str) -> Callable[[SourceObject, int, int], None]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import duckdb
 import numpy as np
@@ -27,6 +28,7 @@ SETTINGS: dict[str, Any] = {"late_share": 0.002, "late_seconds": 120}
 
 _MACROS = """
 create or replace macro clock() as timestamptz '{clock}';
+create or replace macro in_part(number) as true;
 create or replace macro happened(happens_at, happens_to) as
     happens_at <= timestamptz '{clock}' and (
         happens_at <= timestamptz '{late_clock}'
@@ -55,7 +57,8 @@ class Company:
         self._database = duckdb.connect()
         self._database.execute("set TimeZone = 'UTC'")
         self._database.execute("set enable_progress_bar = false")
-        self._database.execute(f"set temp_directory = '{self.folder / 'spill'}'")
+        spill = self.folder / f"spill-{uuid4().hex}"  # two databases must not share one
+        self._database.execute(f"set temp_directory = '{spill}'")
         self._database.execute("create schema simulated")
         self._read()
 
@@ -156,16 +159,23 @@ class Company:
         Raises:
             CxmError: the projection lacks a column that every one of them has.
         """
+        # a table that is there is not waited for while another one is made
+        if name := self._tables.get(self.clock, {}).get(projection.name):
+            return name
         with self._lock:
             tables = self._tables[self.clock]
             if projection.name not in tables:
                 name = f"simulated.{projection.name}_{self.clock:%Y%m%d%H%M%S%f}"
                 with self._database.cursor() as cursor:
-                    self._check(projection, cursor)
-                    cursor.execute(
-                        f"create or replace table {name} as"
-                        f" select * from (\n{projection.sql}\n) order by updated_at, id"
-                    )
+                    try:
+                        cursor.execute(
+                            f"create or replace table {name} as"
+                            f" select * from (\n{projection.sql}\n) order by updated_at, id"
+                        )
+                    except duckdb.BinderException:  # perhaps for lack of what it is ordered by
+                        self._check(projection, f"(\n{projection.sql}\n)", cursor)
+                        raise
+                    self._check(projection, name, cursor)
                 tables[projection.name] = name
             return tables[projection.name]
 
@@ -174,9 +184,21 @@ class Company:
         with self._database.cursor() as cursor:
             return cursor.execute(sql, list(params)).fetchall()
 
-    def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
-        """A query as a stream of Arrow batches of up to `rows` rows; thread-safe."""
+    def pages(self, sql: str, params: Sequence[Any], rows: int) -> Iterator[list[tuple[Any, ...]]]:
+        """A query's rows, up to `rows` at a time; thread-safe."""
         with self._database.cursor() as cursor:
+            found = cursor.execute(sql, list(params))
+            while page := found.fetchmany(rows):
+                yield page
+
+    def batches(self, sql: str, rows: int, part: str = "true") -> Iterator[pa.RecordBatch]:
+        """A query as a stream of Arrow batches of up to `rows` rows; thread-safe.
+
+        Args:
+            part: what `in_part(number)` means in it.
+        """
+        with self._database.cursor() as cursor:
+            cursor.execute(f"create temp macro in_part(number) as {part}")
             yield from cursor.execute(sql).to_arrow_reader(rows)
 
     def _read(self) -> None:
@@ -258,8 +280,8 @@ class Company:
         open_world(world, self._database)
 
     @staticmethod
-    def _check(projection: Projection, cursor: duckdb.DuckDBPyConnection) -> None:
-        empty = cursor.execute(f"select * from (\n{projection.sql}\n) limit 0")
+    def _check(projection: Projection, given: str, cursor: duckdb.DuckDBPyConnection) -> None:
+        empty = cursor.execute(f"select * from {given} limit 0")
         found = {column[0] for column in empty.description or ()}
         if missing := [name for name in COLUMNS if name not in found]:
             raise CxmError(

@@ -2,19 +2,27 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import duckdb
+import pandas  # noqa: F401  # DuckDB would import it in a thread, and dlt see half of it
 
 from ingestion.simulator.company import Company
 from ingestion.simulator.credentials import environment
 from ingestion.simulator.server import RunningServer, serving
+from ingestion.simulator.server.engine import VendorApi
 from ingestion.simulator.truth import write_truth
+from ingestion.simulator.vendors.segment import push
 from ingestion.sources.api import Clock
+
+_BACKGROUND = ThreadPoolExecutor(max_workers=1)
+_pushing: dict[Path, Future[int]] = {}
 
 TIMEZONE = "Europe/Berlin"  # whose days and months the truth is told in
 
@@ -81,6 +89,30 @@ def write_known_people(folder: Path, sources: Sequence[tuple[str, str]]) -> None
     fresh.replace(target)
 
 
+def begin_push(folder: Path) -> None:
+    """Let Segment write its files while others are asked; `connected` waits for it."""
+    _pushing[folder] = _BACKGROUND.submit(lambda: push(Company.open(folder), folder / "pushed"))
+
+
+@contextmanager
+def _foreseeing(api: VendorApi) -> Iterator[None]:
+    """Make a vendor's tables ahead of the requests for them."""
+    ended = Event()
+
+    def make() -> None:
+        for name in api.module.PROJECTIONS:
+            if not ended.is_set() and not name.endswith("_in_lake"):
+                api.table(name)
+
+    thread = Thread(target=make)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 @contextmanager
 def connected(folder: Path, source: str, vendor: str) -> Iterator[Connection]:
     """A vendor's API over the company in a folder, its secrets in the environment meanwhile."""
@@ -90,16 +122,16 @@ def connected(folder: Path, source: str, vendor: str) -> Iterator[Connection]:
     os.environ.update(secrets)
     try:
         with serving(company) as server:
-            settings: dict[str, Any] = {
-                "base_url": f"{server.url}/{vendor}",
-                "ca_bundle": str(server.authority),
-            }
+            clock = VirtualClock(server)
             if vendor == "segment":  # it pushes; nobody can ask it
-                from ingestion.simulator.vendors.segment import push
-
-                settings = {"folder": str(folder / "pushed")}
+                if begun := _pushing.pop(folder, None):
+                    begun.result()
                 push(company, folder / "pushed")
-            yield Connection(settings, VirtualClock(server))
+                yield Connection({"folder": str(folder / "pushed")}, clock)
+                return
+            with _foreseeing(server.simulator.vendor(vendor)):
+                address = {"base_url": f"{server.url}/{vendor}"}
+                yield Connection({**address, "ca_bundle": str(server.authority)}, clock)
     finally:
         for name, value in before.items():
             if value is None:

@@ -713,15 +713,24 @@ def _http_date(text: str) -> datetime | None:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
+def parse_json(text: bytes | str) -> Any:
+    """The value of a JSON text; NaN and lone surrogates are no JSON, yet they are sent.
+
+    Raises:
+        ValueError: it is no JSON all the same.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return lenient_loads(text, parse_constant=str)
+
+
 def _parse(response: requests.Response) -> bool:
     """Whether the body is JSON; the response then gives the parsed value without parsing again."""
     try:
-        value = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        try:  # NaN and lone surrogates are no JSON, yet they are sent
-            value = lenient_loads(response.content, parse_constant=str)
-        except ValueError:
-            return False
+        value = parse_json(response.content)
+    except ValueError:
+        return False
     response.json = lambda **_: value  # type: ignore[method-assign]
     return True
 

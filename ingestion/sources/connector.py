@@ -7,6 +7,7 @@ by page. From its pages come lake tables of documents, one a vendor object.
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
+import numpy as np
 import orjson
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -140,6 +142,7 @@ class Connector(ABC):
         self.known_keys = known_keys
         self.source = source or self.vendor
         self._token_store = token_store
+        self._sessions: list[ApiSession] = []
         self.meter = Meter()
         self.notes: list[str] = []  # findings that stopped nothing; shown with the load
 
@@ -155,9 +158,16 @@ class Connector(ABC):
     def session(self, base_url: str, **options: Any) -> ApiSession:
         """An `ApiSession` for `connect` to give: knows clock, source and certificates already."""
         options.setdefault("ca_bundle", self.settings.ca_bundle)
-        return ApiSession(
+        session = ApiSession(
             base_url, source=self.source, clock=self.clock, meter=self.meter, **options
         )
+        self._sessions.append(session)
+        return session
+
+    def close(self) -> None:
+        """Hang up; a server would else wait for what never comes."""
+        for session in self._sessions:
+            session.close()
 
     @property
     def token_store(self) -> TokenStore:
@@ -353,12 +363,13 @@ def load_connector(
     resources = [
         dlt.resource(_reader(run, obj), name=obj.name, write_disposition="append") for obj in chosen
     ]
-    result = run_into_lake(
-        dlt.source(lambda: resources, name=source, section=source)(),
-        lake=lake,
-        dataset=dataset,
-        state_dir=state_dir,
-    )
+    with closing(connector):
+        result = run_into_lake(
+            dlt.source(lambda: resources, name=source, section=source)(),
+            lake=lake,
+            dataset=dataset,
+            state_dir=state_dir,
+        )
     return ConnectorLoad(
         result, connector.meter.requests, run.by_object, [*run.notes, *connector.notes]
     )
@@ -451,7 +462,8 @@ def check_connection(
         connector = make_connector(
             connector_cls, settings, source=source, state_dir=state_dir, clock=clock
         )
-        return connector.check()
+        with closing(connector):
+            return connector.check()
     except CxmError as error:
         return [Finding(False, redact(error))]
 
@@ -583,8 +595,8 @@ def page_table(
         origin=redact(page.origin) if page.origins is None else page.origins,
         keys=keys,
         cursors=cursors,
-        deleted=[page.deleted] * n,
-        rows=range(first_row, first_row + n) if page.rows is None else page.rows,
+        deleted=pa.repeat(pa.scalar(page.deleted), n),
+        rows=np.arange(first_row, first_row + n) if page.rows is None else page.rows,
         problems=problems,
     )
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import duckdb
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from ingestion.errors import SourceError
@@ -77,8 +77,8 @@ class Segment(Connector):
             return
         path = self._messages(tuple(new))[obj.name]
         if path.exists():
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(_BATCH):
+            with pa.OSFile(str(path)) as file:
+                for batch in pa.ipc.open_stream(file):
                     yield Page(
                         deleted=obj.name == "deletes",
                         documents=batch["document"],
@@ -143,14 +143,14 @@ class Segment(Connector):
         state["recent"] = sorted(name for name, at in self._listing.items() if at >= since)
 
     def _messages(self, files: tuple[str, ...]) -> dict[str, Path]:
-        """One pass over the files: a Parquet file of messages for each table."""
+        """One pass over the files: a file of messages for each table."""
         cached = self.__dict__.setdefault("_read", {})
         if files in cached:
             return cached[files]
         folder = Path(self._scratch.name) / str(len(cached))
         folder.mkdir()
-        paths = {name: folder / f"{name}.parquet" for name in TYPES}
-        writers: dict[str, pq.ParquetWriter] = {}
+        paths = {name: folder / f"{name}.arrows" for name in TYPES}
+        writers: dict[str, pa.RecordBatchStreamWriter] = {}
         try:
             for messages in self._documents(files):
                 _split(messages, paths, writers)
@@ -163,24 +163,30 @@ class Segment(Connector):
     def _documents(self, files: tuple[str, ...]) -> Iterator[pa.Table]:
         """Batches of lines with what `_SHAPE` reads off them, many files a batch."""
         system, root = fsspec.core.url_to_fs(self.settings.folder)
-        names: list[str] = []
-        rows: list[int] = []
-        lines: list[str] = []
+        waiting: list[pa.Table] = []
         for name in sorted(files):
             try:
-                with system.open(name, "rb") as handle, gzip.open(handle) as content:
-                    found = content.read().decode().splitlines()
-            except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+                with system.open(name, "rb") as handle:
+                    content = pa.array([gzip.decompress(handle.read())], pa.large_binary())
+                content = content.cast(pa.large_string())
+            except (OSError, EOFError, zlib.error, pa.ArrowInvalid) as error:
                 raise SourceError(f"{name}: cannot be read ({error}); is it cut off?") from None
             self.meter.requests += 1
-            names += [name.removeprefix(root).lstrip("/")] * len(found)
-            rows += range(1, len(found) + 1)
-            lines += found
-            if len(lines) >= _BATCH:
-                yield _shaped(names, rows, lines)
-                names, rows, lines = [], [], []
-        if lines:
-            yield _shaped(names, rows, lines)
+            # not splitlines: a text within a message may hold what Unicode takes for an end of line
+            lines = pc.split_pattern(content, "\n").flatten()
+            origin = pa.scalar(name.removeprefix(root).lstrip("/"))
+            waiting.append(
+                pa.table({
+                    "origin": pa.repeat(origin, len(lines)),
+                    "number": np.arange(1, len(lines) + 1),
+                    "line": lines,
+                })
+            )  # fmt: skip
+            if sum(map(len, waiting)) >= _BATCH:
+                yield _shaped(pa.concat_tables(waiting))
+                waiting.clear()
+        if waiting:
+            yield _shaped(pa.concat_tables(waiting))
 
     @cached_property
     def _scratch(self) -> tempfile.TemporaryDirectory[str]:
@@ -188,37 +194,32 @@ class Segment(Connector):
 
 
 _SHAPE = """
-    with valid as (
+    with records as (
         select
-            *,
-            case when json_valid(line) then json_type(line) = 'OBJECT' else false end as is_object
-        from given where trim(line) <> ''
-    ), records as (
-        select
-            origin, number, is_object,
-            case when is_object then line else cast(to_json(line) as varchar) end as document,
-            json_extract_string(
-                case when is_object then line else '{}' end,
-                ['$.type', '$.messageId', '$.receivedAt']
-            ) as found
-        from valid
+            origin, number, line,
+            -- null where the line is no JSON
+            try(json_extract_string(line, ['$.type', '$.messageId', '$.receivedAt'])) as found,
+            found is not null and starts_with(line, '{') as is_object
+        from (select * replace (trim(line, ' \t\r') as line) from given)
+        where line <> ''
     )
     select
-        origin, number, document, coalesce(found[1], '') as type, found[2] as key,
-        found[3] as cursor, case when not is_object then 'not a JSON object' end as problem
-    from records order by origin, number
+        origin, number,
+        case when is_object then line else cast(to_json(line) as varchar) end as document,
+        case when is_object then coalesce(found[1], '') else '' end as type,
+        case when is_object then found[2] end as key,
+        case when is_object then found[3] end as cursor,
+        case when not is_object then 'not a JSON object' end as problem
+    from records
 """
 
 
-def _shaped(names: list[str], rows: list[int], lines: list[str]) -> pa.Table:
-    given = pa.table(  # noqa: F841
-        {"origin": names, "number": pa.array(rows, pa.int64()), "line": lines}
-    )
+def _shaped(given: pa.Table) -> pa.Table:
     return duckdb.sql(_SHAPE).to_arrow_table()
 
 
 def _split(
-    messages: pa.Table, paths: dict[str, Path], writers: dict[str, pq.ParquetWriter]
+    messages: pa.Table, paths: dict[str, Path], writers: dict[str, pa.RecordBatchStreamWriter]
 ) -> None:
     """Each message to the table of its type; one of no known type is a track that fits nowhere."""
     unknown = pc.invert(pc.is_in(messages["type"], pa.array(list(TYPES.values()))))
@@ -234,7 +235,8 @@ def _split(
         rows = messages.filter(pc.or_(chosen, unknown) if name == "tracks" else chosen)
         if rows.num_rows:
             if name not in writers:
-                writers[name] = pq.ParquetWriter(paths[name], rows.schema)
+                options = pa.ipc.IpcWriteOptions(compression="lz4")
+                writers[name] = pa.ipc.new_stream(paths[name], rows.schema, options=options)
             writers[name].write_table(rows)
 
 

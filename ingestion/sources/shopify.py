@@ -5,7 +5,6 @@ since comes page by page, as large as the cost rules allow. The key of a record 
 Shopify writes it (gid://shopify/Order/4501), which is also what events of deletion name.
 """
 
-import json
 import logging
 import math
 import tempfile
@@ -30,6 +29,7 @@ from ingestion.sources.api import (
     RefreshToken,
     StaticHeader,
     Verdict,
+    parse_json,
 )
 from ingestion.sources.connector import (
     Connector,
@@ -538,45 +538,46 @@ class Pace:
 def assembled(path: Path, nested: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
     """Records of a bulk result, their children put into them again.
 
-    A child is a line of its own that names its parent, and stands anywhere after it. DuckDB joins
-    them, on disk where memory does not suffice. With several connections in one type, a child
-    would have to say which it belongs to: there is at most one.
+    A child is a line of its own that names its parent, and stands anywhere after it. DuckDB brings
+    them together, on disk where memory does not suffice. With several connections in one type, a
+    child would have to say which it belongs to: there is at most one.
     """
     [name] = nested or [""]
-    with duckdb.connect(path.with_suffix(".duckdb")) as connection:
+    with duckdb.connect(config={"temp_directory": str(path.with_suffix(".spill"))}) as connection:
         connection.execute("set memory_limit = '1GB'")
         connection.execute(
             """
             create table line as
-            select
-                json as text, json ->> '$.id' as id, json ->> '$.__parentId' as parent,
-                row_number() over () as position
-            from read_ndjson_objects(?)
+            select json as text, ids[1] as id, ids[2] as parent, row_number() over () as position
+            from (
+                select json, json_extract_string(json, ['$.id', '$.__parentId']) as ids
+                from read_ndjson_objects(?)
+            )
             """,
             [str(path)],
         )
-        rows = connection.execute(
+        lines = connection.execute(
             """
-            with children as (
-                select parent, list(text order by position) as texts
-                from line where parent is not null group by parent
-            )
-            select line.text, children.texts
-            from line left join children on line.id = children.parent
-            where line.parent is null
-            order by line.position
+            select line.text, line.parent is not null
+            from line
+            left join line as owner on line.parent = owner.id and owner.parent is null
+            where line.parent is null or owner.id is not null
+            order by coalesce(owner.position, line.position), line.position
             """
         )
-        while page := rows.fetchmany(_BULK_PAGE):
-            records = []
-            for text, children in page:
-                record = json.loads(text)
-                if name:
-                    nodes = [json.loads(child) for child in children or ()]
-                    for node in nodes:
-                        del node["__parentId"]
-                    record[name] = {"nodes": nodes}
-                records.append(record)
+        records: list[dict[str, Any]] = []
+        while found := lines.fetchmany(1000):
+            for text, is_child in found:
+                value = parse_json(text)
+                if is_child:
+                    del value["__parentId"]
+                    records[-1][name]["nodes"].append(value)
+                    continue
+                if len(records) == _BULK_PAGE:
+                    yield records
+                    records = []
+                records.append(value | {name: {"nodes": []}} if name else value)
+        if records:
             yield records
 
 

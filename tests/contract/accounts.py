@@ -25,13 +25,15 @@ from ingestion.sources.connector import (
     Connector,
     ConnectorLoad,
     SourceObject,
+    Window,
     load_connector,
 )
 from ingestion.sources.registry import connector_class
 from tests.contract.conftest import END, SimulatorUnderTest
 
 COMPANY = "n"
-Documents = dict[str, dict[str, Any]]
+Document = dict[str, Any]
+Documents = dict[str, Document]
 
 # what changes at the vendor without moving the cursor that an increment asks by; a reconcile
 # brings it. {vendor: {object: fields}}, `*`: of every object
@@ -115,6 +117,78 @@ def served(made: Path, folder: Path, **settings: Any) -> Iterator[SimulatorUnder
         yield SimulatorUnderTest(server)
 
 
+def versions(lake: Lake, dataset: str, table: str) -> list[tuple[str, Document, bool]]:
+    """Key, document, and whether it is a deletion, of all that landed: in the order of staging."""
+    files = [f for load in lake.complete_loads(dataset) for f in load.files.get(table, ())]
+    if not files:
+        return []
+    with lake.connect() as connection:
+        rows = connection.execute(
+            """
+            select _key, document, _deleted from read_parquet(?)
+            order by
+                try_cast(_cursor as timestamptz) nulls first,
+                try_cast(_cursor as double) nulls first,
+                _cursor nulls first, _extracted_at, _dlt_load_id, _origin, _row
+            """,
+            [files],
+        ).fetchall()
+    return [(key, orjson.loads(document), deleted) for key, document, deleted in rows]
+
+
+def newest(lake: Lake, dataset: str, table: str) -> dict[str, tuple[Document, bool]]:
+    """Newest document, and whether it is a deletion, by key."""
+    return {key: (document, gone) for key, document, gone in versions(lake, dataset, table)}
+
+
+def live(lake: Lake, dataset: str, table: str) -> Documents:
+    """The newest document of every key that is not deleted."""
+    return {
+        key: document for key, (document, gone) in newest(lake, dataset, table).items() if not gone
+    }
+
+
+class Warehouse:
+    """A lake, and the loads of one simulated account into it."""
+
+    connector: type[Connector]
+    source = "crm"
+
+    def __init__(self, simulator: SimulatorUnderTest, folder: Path) -> None:
+        self.simulator, self.folder = simulator, folder
+        self.lake = Lake(str(folder / "lake"))
+        self.dataset = f"{COMPANY}_{self.source}"
+
+    def settings(self, **settings: Any) -> dict[str, Any]:
+        ca = {"ca_bundle": self.simulator.ca} if self.simulator.server.authority else {}
+        return {"base_url": self.simulator.url(self.connector.vendor), **ca, **settings}
+
+    def load(
+        self, *objects: str, window: Window | None = None, state: str = "state", **settings: Any
+    ) -> ConnectorLoad:
+        return load_connector(
+            self.connector,
+            self.settings(**settings),
+            source=self.source,
+            company=COMPANY,
+            lake=self.lake,
+            state_dir=self.folder / state,
+            now=self.simulator.now(),
+            objects=objects or None,
+            window=window,
+            clock=self.simulator.clock(),
+        )
+
+    def versions(self, table: str) -> list[tuple[str, Document, bool]]:
+        return versions(self.lake, self.dataset, table)
+
+    def newest(self, table: str) -> dict[str, tuple[Document, bool]]:
+        return newest(self.lake, self.dataset, table)
+
+    def live(self, table: str) -> Documents:
+        return live(self.lake, self.dataset, table)
+
+
 @dataclass
 class Account:
     """One vendor's account and what is loaded from it; the source is named like the vendor."""
@@ -152,7 +226,9 @@ class Account:
         small = SMALL_PAGES[self.vendor][1]
         return {"base_url": self.simulator.url(self.vendor), "ca_bundle": self.simulator.ca} | small
 
-    def load(self, *, objects: list[str] | None = None, **settings: Any) -> ConnectorLoad:
+    def load(
+        self, *, objects: list[str] | None = None, window: Window | None = None, **settings: Any
+    ) -> ConnectorLoad:
         """Bring what is new into the lake; waiting costs virtual time only, and not too much."""
         clock = self.simulator.clock()
         try:
@@ -165,6 +241,7 @@ class Account:
                 state_dir=self.folder / "state",
                 now=self.simulator.now(),
                 objects=objects,
+                window=window,
                 clock=clock,
             )
         finally:
@@ -187,28 +264,7 @@ class Account:
 
     def newest(self, table: str) -> Documents:
         """The newest document of every key that is not deleted, as staging takes it."""
-        loads = self.lake.complete_loads(f"{COMPANY}_{self.vendor}")
-        files = [file for load in loads for file in load.files.get(table, ())]
-        if not files:
-            return {}
-        with self.lake.connect() as connection:
-            rows = connection.execute(
-                """
-                select _key, document from (
-                    from read_parquet(?) qualify row_number() over (
-                        partition by _key
-                        order by
-                            try_cast(_cursor as timestamptz) desc nulls last,
-                            try_cast(_cursor as double) desc nulls last,
-                            _cursor desc nulls last,
-                            _extracted_at desc, _dlt_load_id desc, _origin desc, _row desc
-                    ) = 1
-                )
-                where not _deleted
-                """,
-                [files],
-            ).fetchall()
-        return {key: orjson.loads(document) for key, document in rows}
+        return live(self.lake, f"{COMPANY}_{self.vendor}", table)
 
     def told(self, obj: SourceObject) -> Documents:
         """What the world says is live at the clock, read past the server, by the lake's key."""
@@ -242,16 +298,35 @@ class Account:
                 f"{len(found.keys() - told.keys())} too many: "
                 f"{sorted(found.keys() ^ told.keys())[:5]}"
             )
-            hidden = _fields(NEVER_STAMPED, self.vendor, obj.name)
-            if not reconciled:
-                hidden |= _fields(UNSTAMPED, self.vendor, obj.name)
             for key, document in told.items():
-                differs = {
-                    field: (document.get(field), found[key].get(field))
-                    for field in document.keys() | found[key].keys()
-                    if field not in hidden and document.get(field) != found[key].get(field)
-                }
+                differs = self._differences(obj, document, found[key], reconciled=reconciled)
                 assert not differs, f"{what} {key}: (told, found) {differs}"
+
+    def behind(self, obj: SourceObject) -> set[str]:
+        """Keys of which the lake has nothing, or an old version."""
+        found = self.newest(obj.name)
+        return {
+            key
+            for key, document in self.told(obj).items()
+            if self._differences(obj, document, found.get(key, {}))
+        }
+
+    def _differences(
+        self,
+        obj: SourceObject,
+        told: dict[str, Any],
+        found: dict[str, Any],
+        *,
+        reconciled: bool = False,
+    ) -> dict[str, tuple[Any, Any]]:
+        hidden = _fields(NEVER_STAMPED, self.vendor, obj.name)
+        if not reconciled:
+            hidden |= _fields(UNSTAMPED, self.vendor, obj.name)
+        return {
+            field: (told.get(field), found.get(field))
+            for field in told.keys() | found.keys()
+            if field not in hidden and told.get(field) != found.get(field)
+        }
 
     # -- times and rules
 

@@ -17,14 +17,14 @@ from simple_salesforce import Salesforce as SimpleSalesforce
 from ingestion.concepts import load_concepts
 from ingestion.errors import SourceError
 from ingestion.exports.vendor_mapping import VENDORS_DIR, load_vendor_mapping
-from ingestion.lake import Lake
 from ingestion.simulator.company import Company
 from ingestion.simulator.server import serving
 from ingestion.simulator.vendors.salesforce_objects import ENTITIES
 from ingestion.simulator.vendors.soql import Field, SoqlError, full_id, translate
 from ingestion.simulator.world import table_of, write_block
-from ingestion.sources.connector import ConnectorLoad, Window, check_connection, load_connector
+from ingestion.sources.connector import Window, check_connection
 from ingestion.sources.salesforce import OBJECT_OF, Salesforce, typed
+from tests.contract import accounts
 from tests.contract.conftest import END, SimulatorUnderTest
 
 DAY = timedelta(days=1)
@@ -43,53 +43,8 @@ def contact_id(number: int) -> str:
 # ---- loading, and reading back -----------------------------------------------------------------
 
 
-class Warehouse:
-    """A lake, and the loads of the simulated org into it."""
-
-    def __init__(self, simulator: SimulatorUnderTest, folder: Path) -> None:
-        self.simulator, self.folder = simulator, folder
-        self.lake = Lake(str(folder / "lake"))
-        (folder / "state").mkdir(parents=True, exist_ok=True)
-
-    def settings(self, **settings: Any) -> dict[str, Any]:
-        ca = {"ca_bundle": self.simulator.ca} if self.simulator.server.authority else {}
-        return {"base_url": self.simulator.url("salesforce"), **ca, **settings}
-
-    def load(self, *objects: str, window: Window | None = None, **settings: Any) -> ConnectorLoad:
-        return load_connector(
-            Salesforce,
-            self.settings(**settings),
-            source="crm",
-            company="acme",
-            lake=self.lake,
-            state_dir=self.folder / "state",
-            now=self.simulator.now(),
-            objects=objects or None,
-            window=window,
-            clock=self.simulator.clock(),
-        )
-
-    def newest(self, table: str) -> dict[str, tuple[dict[str, Any], bool]]:
-        """Newest document, and whether it is a deletion, by key."""
-        files = [f for x in self.lake.complete_loads("acme_crm") for f in x.files.get(table, ())]
-        if not files:
-            return {}
-        with self.lake.connect() as connection:
-            rows = connection.execute(
-                """
-                select _key, document, _deleted from read_parquet(?)
-                qualify row_number() over (
-                    partition by _key
-                    order by try_cast(_cursor as timestamp) desc, _extracted_at desc,
-                        _dlt_load_id desc, _row desc
-                ) = 1
-                """,
-                [files],
-            ).fetchall()
-        return {key: (orjson.loads(document), deleted) for key, document, deleted in rows}
-
-    def live(self, table: str) -> dict[str, dict[str, Any]]:
-        return {k: document for k, (document, deleted) in self.newest(table).items() if not deleted}
+class Warehouse(accounts.Warehouse):
+    connector = Salesforce
 
 
 def assert_same(warehouse: Warehouse, tables: Sequence[str] = tuple(OBJECT_OF)) -> int:
@@ -502,7 +457,7 @@ def test_the_used_up_call_limit_stops_the_load_with_advice(tmp_path: Path) -> No
             pytest.raises(SourceError, match="API calls of the last 24 hours"),
         ):
             warehouse.load("contacts", "leads", "cases")
-        assert warehouse.lake.complete_loads("acme_crm") == []
+        assert warehouse.lake.complete_loads("n_crm") == []
         assert not warehouse.simulator.clock().slept  # more calls would only make it worse
         warehouse.simulator.move(days=1, seconds=1)
         warehouse.load("contacts", "leads", "cases")

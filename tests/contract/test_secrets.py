@@ -25,19 +25,24 @@ from ingestion.sources.registry import VENDORS
 from ingestion.sources.secrets import secret_variable
 from tests.support import ROOT, Home
 
-# what `cxm sources check` and `cxm run` do, but for building the warehouse from it
+# what `cxm sources check` and `cxm run` do, but for building the warehouse from it; Dagster keeps
+# its history of the run
 CHECK_AND_LOAD = """
-from orchestration.cli import check_sources
-from orchestration.settings import Settings, now
-from orchestration.sources import load_source
+import dagster as dg
 import typer
+from orchestration.assets import _source_assets
+from orchestration.cli import check_sources
+from orchestration.settings import Settings
 try:
     check_sources(None)
 except typer.Exit:
     print("failed")
 settings = Settings.from_env()
-for source in settings.mapping().sources:
-    print(load_source(settings, settings.mapping(), source, now()))
+settings.prepare()
+mapping = settings.mapping()
+loads = [_source_assets(settings, mapping, source) for source in mapping.sources]
+with dg.DagsterInstance.get() as instance:
+    print(dg.materialize(loads, instance=instance, raise_on_error=False).success)
 """
 NO_SECRETS = {"client_id", "email"}
 
@@ -138,6 +143,12 @@ def test_no_secret_is_written_anywhere(
         path = installed.path / place
         assert place.endswith(".lock") or stat.S_IMODE(path.stat().st_mode) == 0o600
         del places[place]
+    history = b"".join(places[place] for place in places if place.startswith("dagster/"))
+    for vendor in VENDORS:  # its refusal is told there, without what was refused
+        assert f"{vendor}_loaded".encode() in history
+        variable = f"SOURCES__{vendor.upper()}".encode()
+        told = f"source '{vendor}'".encode() in history or variable in history
+        assert is_right or vendor == "segment" or told, vendor
     assert_nowhere(secrets, places)
     loaded = {place.split("/")[1] for place in places if place.startswith("lake/")}
     assert (len(loaded) >= len(VENDORS)) == is_right

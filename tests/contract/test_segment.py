@@ -135,6 +135,19 @@ def test_the_type_is_the_messages_own(folder: Path, lake: Lake, load: Load) -> N
     assert list(landed(lake)) == ["tracks"]
 
 
+def test_only_a_newline_ends_a_message(folder: Path, lake: Lake, load: Load) -> None:
+    titles = ["a\u2028b", "c\x85d", "e\u2029f"]  # valid within a JSON text as they are
+    lines = [
+        f'{{"type":"page","messageId":"{n}","name":"{title}"}}'.encode()
+        for n, title in enumerate(titles)
+    ]
+    write(folder, "a.gz", [lines[0] + b"\r", b"", lines[1], b" ", lines[2]])
+    load()
+    found = landed(lake)
+    assert list(found) == ["pages"]
+    assert [orjson.loads(row[3])["name"] for row in found["pages"]] == titles
+
+
 def test_a_request_to_forget_lands_as_a_deletion(folder: Path, lake: Lake, load: Load) -> None:
     write(folder, "a.gz", [message("1", "delete", userId="7")])
     load()

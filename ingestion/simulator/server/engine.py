@@ -115,6 +115,10 @@ class VendorApi:
                 documents = list(change(documents, options))
         return documents
 
+    def document(self, text: str) -> str:
+        """One JSON text as it is sent; where a page would be empty, an empty object."""
+        return next(iter(self.documents([text])), "{}")
+
     def json(
         self,
         documents: Sequence[str],

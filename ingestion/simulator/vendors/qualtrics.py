@@ -390,7 +390,7 @@ def routes(api: Any) -> list[Route]:
         )
         if not rows:
             return _no_survey(request, {})
-        text = f'{{"result":{api.documents([rows[0][0]])[0]},"meta":{_text(_META)}}}'
+        text = f'{{"result":{api.document(rows[0][0])},"meta":{_text(_META)}}}'
         return Response(text, media_type="application/json")
 
     def distributions(request: Request) -> Response:

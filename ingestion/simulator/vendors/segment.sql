@@ -13,7 +13,7 @@ with events as (
     join world.device as d using (device_id)
     left join world.person as p on e.person_id = p.person_id
     -- what is late says so itself: it was received long after it was sent
-    where e.received_at <= clock() and e.received_at >= timestamptz '$since'
+    where in_part(e.event_id) and e.received_at <= clock() and e.received_at >= timestamptz '$since'
 ),
 
 calls as (  -- an event is one call or several
@@ -66,6 +66,7 @@ baskets as (
         }) order by line_id)) as products
     from world.order_line
     join world.product using (product_id)
+    where order_id in (select order_id from events)
     group by order_id
 ),
 
@@ -198,7 +199,7 @@ select  -- an erased person asks for the messages to be forgotten
     'del-' || left(md5(r.external_id), 20) as id,
     e.erased_at as created_at,
     e.erased_at as updated_at,
-    null::timestamptz as archived_at,
+    e.erased_at as archived_at,  -- the request to forget is a deletion
     'delete' as type,
     to_json({
         'type': 'delete',
@@ -210,4 +211,4 @@ select  -- an erased person asks for the messages to be forgotten
     })::varchar as document
 from world.erasure as e
 join (select distinct person_id, external_id from world.record where vendor = 'shopify') as r using (person_id)
-where e.erased_at <= clock() and e.erased_at >= timestamptz '$since'
+where in_part(e.person_id) and e.erased_at <= clock() and e.erased_at >= timestamptz '$since'

@@ -277,7 +277,7 @@ class _Shop:
         if s.name in ("customer", "order", "product", "node"):
             return self._record(s, s.arguments["id"], projector, request)
         if s.name == "nodes":
-            return [self._record(s, gid, projector, request) for gid in s.arguments["ids"]]
+            return self._records(s, s.arguments["ids"], projector)
         if s.name == "shop":
             [(shop,)] = self.api.query(f"select document from {self.api.table('shop')}")
             return projector.cut(orjson.loads(shop), s.children)
@@ -290,14 +290,21 @@ class _Shop:
         return projector.cut(self._run_bulk(s.arguments["query"], request), s.children)
 
     def _load(self, type_name: str, gid: str) -> dict[str, Any] | None:
+        return self._loaded(type_name, [gid]).get(gid)
+
+    def _loaded(self, type_name: str, gids: list[str]) -> dict[str, dict[str, Any]]:
+        """Those documents of a type that are there and may be seen, by id."""
+        if type_name not in _BY_TYPE:
+            raise QueryError(f"node of {type_name} is not part of the simulated schema")
         root = _BY_TYPE[type_name]
         self._check_scope(root.scope, root.table)
         where, values = self._visible(root)
         rows = self.api.query(
-            f"select document from {self.api.table(root.table)} where id = ? and {where}",
-            (gid, *values),
+            f"select id, document from {self.api.table(root.table)}"
+            f" where id in (select unnest(?)) and {where}",
+            (gids, *values),
         )
-        return orjson.loads(rows[0][0]) if rows else None
+        return {gid: orjson.loads(document) for gid, document in rows}
 
     def _record(
         self, s: Selection, gid: str, projector: Projector, request: Request
@@ -305,15 +312,24 @@ class _Shop:
         type_name = type_of(gid)
         if type_name == "BulkOperation":
             value = self._bulk(int(gid.rsplit("/", 1)[1]), request)
-        elif type_name in _BY_TYPE:
-            value = self._load(type_name, gid)
         else:
-            raise QueryError(f"node of {type_name} is not part of the simulated schema")
-        if value is None:
-            return None
-        cut = projector.cut(value, s.plan_for(type_name) if s.plan_for else s.children)
-        assert isinstance(cut, dict)
+            value = self._load(type_name, gid)
+        selections = s.plan_for(type_name) if s.plan_for else s.children
+        cut: dict[str, Any] | None = projector.cut(value, selections)
         return cut
+
+    def _records(
+        self, s: Selection, gids: list[str], projector: Projector
+    ) -> list[dict[str, Any] | None]:
+        """Records of any types, in the order of their ids; one that is not there is None."""
+        assert s.plan_for
+        found: dict[str, Any] = {}
+        for type_name in {type_of(gid) for gid in gids}:
+            plan_of_type = s.plan_for(type_name)
+            own = [gid for gid in gids if type_of(gid) == type_name]
+            for gid, document in self._loaded(type_name, own).items():
+                found[gid] = projector.cut(document, plan_of_type)
+        return [found.get(gid) for gid in gids]
 
     def _check_scope(self, scope: str | None, name: str) -> None:
         if scope and scope not in self.api.settings["scopes"]:
@@ -438,14 +454,10 @@ class _Shop:
         table = self.api.table(ROOTS[selection.name].table)
 
         def lines() -> Iterator[bytes]:
-            projector, last = Projector(self._load), -1
-            while rows := self.api.query(
-                f"select document, number from {table} where {where} and number > ?"
-                " order by number limit 1000",
-                (*values, last),
-            ):
-                last = rows[-1][1]
-                page = [orjson.loads(document) for document, _ in rows]
+            projector = Projector(self._load)
+            sql = f"select document from {table} where {where} order by number"
+            for rows in self.api.company.pages(sql, values, 1000):
+                page = [orjson.loads(document) for (document,) in rows]
                 yield b"".join(bulk_lines(page, selection, projector))
 
         return StreamingResponse(lines(), media_type="application/jsonl")

@@ -8,6 +8,7 @@ a root connection is one SQL query.
 import base64
 import binascii
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -328,7 +329,8 @@ def requested_cost(selections: tuple[Selection, ...]) -> int:
             total += _first(s) * (1 + requested_cost(s.node))
         elif s.plan_for:
             ids = s.arguments.get("ids") or [s.arguments.get("id", "")]
-            total += sum(1 + requested_cost(s.plan_for(type_of(gid))) for gid in ids)
+            for type_name, count in Counter(map(type_of, ids)).items():
+                total += count * (1 + requested_cost(s.plan_for(type_name)))
         elif s.kind in ("object", "list"):
             total += (s.arguments.get("first") or 1) * (1 + requested_cost(s.children))
     return total

@@ -112,7 +112,7 @@ placed as (
     from world.orders as o
     asof left join rate
         on o.currency = rate.currency and cast(timezone('UTC', o.placed_at) as date) >= rate.day
-    where happened(o.placed_at, o.order_id) and not (
+    where in_part(o.order_id) and happened(o.placed_at, o.order_id) and not (
         coalesce(o.is_test, false)
         and happened(o.placed_at + interval {TEST_ORDER_DAYS} day, o.order_id)
     )
@@ -477,7 +477,7 @@ cart as (
     from world.cart as c
     asof left join rate
         on c.currency = rate.currency and cast(timezone('UTC', c.created_at) as date) >= rate.day
-    where happened(c.created_at, c.cart_id)
+    where in_part(c.cart_id) and happened(c.created_at, c.cart_id)
 ),
 priced as (
     select l.cart_id, l.product_id, l.quantity, c.currency, c.to_shop, p.amount,
@@ -580,8 +580,10 @@ select
     }}) as document
 """
 
+# lists of a record's parts are made in memory: for so many at a time as it holds
+_NUMBERED = {"orders": ("orders", "order_id"), "abandoned_checkouts": ("cart", "cart_id")}
 PROJECTIONS = {
-    name: Projection(f"shopify_{name}", sql)
+    name: Projection(f"shopify_{name}", sql, _NUMBERED.get(name))
     for name, sql in {
         "shop": _SHOP,
         "customers": _CUSTOMERS,

@@ -434,7 +434,7 @@ def routes(api: Any) -> list[Route]:
         )
         if not rows:
             return _deleted(request, {})
-        return Response(api.documents([rows[0][0]])[0], media_type="application/json")
+        return Response(api.document(rows[0][0]), media_type="application/json")
 
     def responses_bulk(request: Request) -> Response:
         reply = listing(
