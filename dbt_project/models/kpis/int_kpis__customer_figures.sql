@@ -82,3 +82,11 @@ from {{ ref('fct_issues') }} as facts
 inner join people on facts.customer_id = people.customer_id
 where facts.resolved_on is not null and (is_resolved_30d::int) is not null
 group by all
+union all
+select kpi_id, period_start, customer_id, numerator, denominator
+from {{ ref('int_kpis__repeat_buyers') }}
+where kpi_id = 'repeat_customers'
+union all
+select kpi_id, period_start, customer_id, numerator, denominator
+from {{ ref('int_kpis__repeat_buyers') }}
+where kpi_id = 'repeat_purchase_rate'
