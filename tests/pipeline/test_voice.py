@@ -106,7 +106,19 @@ def test_changes_are_those_of_the_voices(simulated: Simulated) -> None:  # noqa:
         """
     )
     compared = 0
-    for kind, relation, grain, start, to, n, score, earlier_n, difference, margin, changed in changes:
+    for (
+        kind,
+        relation,
+        grain,
+        start,
+        to,
+        n,
+        score,
+        earlier_n,
+        difference,
+        margin,
+        changed,
+    ) in changes:
         size = 100 if kind == "nps" else 1
         now = waves[kind, relation, grain, start]
         months = start.year * 12 + start.month - 1 - (12 if to == "year before" else STEP[grain])
@@ -286,7 +298,9 @@ def test_changed_is_rarely_said_of_what_has_not(n: int) -> None:
     score = (up - down) / n
 
     def said(before: Any, after: Any) -> float:
-        a, b = (rng.choice(len(up), 40_000, p=p / p.sum()) for p in map(likelihood, (before, after)))
+        a, b = (
+            rng.choice(len(up), 40_000, p=p / p.sum()) for p in map(likelihood, (before, after))
+        )
         return float(
             (abs(score[a] - score[b]) > Z * np.sqrt((variance[a] + variance[b]) / n)).mean()
         )
