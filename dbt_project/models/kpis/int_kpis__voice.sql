@@ -161,7 +161,7 @@ figures as (
     union all
     select
         'effort_index', 'all', null, dimension, dimension_value,
-        total / n, total, n, n,
+        total / n, total, n as denominator, n,
         {{ mean_bound('total', 'squares', 'n', 'low') }}, {{ mean_bound('total', 'squares', 'n', 'high') }}
     from efforts
 )
