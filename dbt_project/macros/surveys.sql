@@ -21,7 +21,7 @@
 
 {#- Words of a question about the place where people work, about effort, and about ease. -#}
 {% macro workplace_wording() -%}
-place to work|work (here|at|for)|employer|arbeitgeber|arbeitsplatz|empregador|lugar para trabalhar|работодател|место работы
+place to work|employer|arbeitgeber|arbeitsplatz|empregador|lugar para trabalhar|работодател|место работы
 {%- endmacro %}
 {% macro effort_wording() %}effort|aufwand|esfor[cç]o|усили{% endmacro %}
 {% macro ease_wording() %}\beas[yi]|einfach|leicht|f[aá]cil|л[её]гк|просто{% endmacro %}

@@ -1,5 +1,6 @@
 {{ config(tags=['macro_vectors']) }}
--- Known answers: Rogan and Gladen, Kish, the shrunk rating, the difference of two NPS and the bound of a rank correlation.
+-- Known answers: Rogan and Gladen, Kish, the shrunk rating, the difference of two NPS, a rank correlation.
+{% set before, after = answer_variance('30.0', '70', '100'), answer_variance('45.0', '75', '100') %}
 with vectors as (
     {#- 30 % found by a classifier right on 90 % of those with and 80 % of those without: 0.1 / 0.7 #}
     select 'true share' as what, {{ true_share('0.3', '0.9', '0.8') }} as got, 0.142857 as expected
@@ -20,17 +21,17 @@ with vectors as (
     union all
     select
         'difference of NPS',
-        100 * {{ difference_margin(answer_variance('30.0', '70', '100'), '100', answer_variance('45.0', '75', '100'), '100') }},
+        100 * {{ difference_margin(before, '100', after, '100') }},
         21.1
     union all
     select
         'z of the difference',
         {{ z() }} * 0.15
-        / {{ difference_margin(answer_variance('30.0', '70', '100'), '100', answer_variance('45.0', '75', '100'), '100') }},
+        / {{ difference_margin(before, '100', after, '100') }},
         1.39
     union all
     {#- (1.96 + 0.8416) x sqrt(2 x 0.61 / 100) #}
-    select 'detectable', 100 * {{ minimum_detectable_change(answer_variance('30.0', '70', '100'), '100') }}, 30.945
+    select 'detectable', 100 * {{ minimum_detectable_change(before, '100') }}, 30.945
     union all
     {#- tanh(atanh(-0.5) +- 1.959964 x sqrt(1.125 / 47)) #}
     select 'rank correlation, low', {{ spearman_bound('-0.5', '50', 'low') }}, -0.6924

@@ -49,9 +49,9 @@ invitations as (
             when 'source' then rates.source when 'kind' then coalesce(rates.kind, 'other') else 'all'
         end as dimension_value,
         sum(rates.invited) as invited,
-        {%- for outcome in ['complete', 'partial', 'refused', 'no_answer', 'unknown', 'ineligible'] %}
+        {% for outcome in ['complete', 'partial', 'refused', 'no_answer', 'unknown', 'ineligible'] %}
         cast(sum(rates.{{ outcome }}) as double) as {{ outcome }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {% endfor %}
     from {{ ref('survey_response_rates') }} as rates
     cross join (values ('all'), ('source'), ('kind')) as dimensions (dimension)
     group by all
@@ -65,14 +65,14 @@ eligible as (
 ),
 
 rates as (
-    {%- for number in range(1, 7) %}
+    {% for number in range(1, 7) %}
     select
         'response_rate_{{ number }}' as kpi_id, period_grain, period_start, dimension, dimension_value,
         {{ response_rate(number, 'numerator') }} as total,
         {{ response_rate(number, 'denominator') }} as n
     from eligible
     {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    {% endfor %}
 ),
 
 reviews as (
@@ -161,7 +161,7 @@ figures as (
     union all
     select
         'effort_index', 'all', null, dimension, dimension_value,
-        total / n, total, n, n,
+        total / n, total, n as denominator, n,
         {{ mean_bound('total', 'squares', 'n', 'low') }}, {{ mean_bound('total', 'squares', 'n', 'high') }}
     from efforts
 )

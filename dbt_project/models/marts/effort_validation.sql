@@ -17,9 +17,9 @@ ticket_efforts as (
 efforts as (
     select
         'customer' as level, efforts.customer_id as subject, efforts.effort_index,
-        {%- for part in effort_parts() %}
+        {% for part in effort_parts() %}
         efforts.{{ part }},
-        {%- endfor %}
+        {% endfor %}
         avg(cast(answers.score as decimal(18, 4))) as score
     from {{ ref('int_survey__effort') }} as efforts
     inner join answers on efforts.customer_id = answers.customer_id
@@ -27,9 +27,9 @@ efforts as (
     union all by name
     select
         'ticket' as level, efforts.ticket_key as subject, efforts.effort_index,
-        {%- for part in effort_parts() %}
+        {% for part in effort_parts() %}
         efforts.{{ part }},
-        {%- endfor %}
+        {% endfor %}
         avg(cast(answers.score as decimal(18, 4))) as score
     from ticket_efforts as efforts
     inner join answers on efforts.ticket_key = answers.ticket_key
@@ -37,10 +37,10 @@ efforts as (
 ),
 
 measured as (
-    {%- for part in ['effort_index'] + effort_parts() %}
+    {% for part in ['effort_index'] + effort_parts() %}
     select level, subject, '{{ part }}' as part, cast({{ part }} as double) as value, score from efforts
     {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    {% endfor %}
 ),
 
 places as (

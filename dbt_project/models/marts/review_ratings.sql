@@ -16,7 +16,7 @@ subjects as (
     select 'site', site, stars, is_positive from reviews where site is not null
 ),
 
-{#- stars of any scale as decimals: their sums must not depend on the order of the rows #}
+-- stars of any scale as decimals: their sums must not depend on the order of the rows
 added as (
     select
         subject,

@@ -13,8 +13,8 @@ invitations as (
 counted as (
     select
         survey_key,
-        period_grain,
-        case when period_grain = 'month' then cast(date_trunc('month', sent_on) as date) end as period_start,
+        grains.period_grain,
+        case when grains.period_grain = 'month' then cast(date_trunc('month', sent_on) as date) end as period_start,
         min(source) as source,
         min(kind) as kind,
         count(*) filter (where not is_internal) as invited,
@@ -35,11 +35,11 @@ final as (
         *,
         concat_ws(' ', survey_key, period_grain, cast(period_start as varchar)) as rate_key,
         {% for number in range(1, 7) %}
-        {%- set top, bottom = response_rate(number, 'numerator'), response_rate(number, 'denominator') %}
+        {% set top, bottom = response_rate(number, 'numerator'), response_rate(number, 'denominator') %}
         ({{ top }}) / nullif({{ bottom }}, 0) as rr{{ number }},
         {{ wilson('(' ~ top ~ ')', '(' ~ bottom ~ ')', 'low') }} as rr{{ number }}_ci_low,
         {{ wilson('(' ~ top ~ ')', '(' ~ bottom ~ ')', 'high') }} as rr{{ number }}_ci_high{{ ',' if not loop.last }}
-        {%- endfor %}
+        {% endfor %}
     from counted
     where invited > 0
 )

@@ -4,7 +4,7 @@ with invitations as (
     select * from {{ ref('int_survey__nonresponse') }}
 ),
 
-{#- weights are decimals: their sums must not depend on the order of the rows #}
+-- weights are decimals: their sums must not depend on the order of the rows
 weighed as (
     select *, cast(weight as decimal(18, 6)) as w from invitations
 ),

@@ -21,9 +21,9 @@ ranked as (
 
 select
     customers.customer_id,
-    {%- for part in effort_parts() %}
+    {% for part in effort_parts() %}
     coalesce(ranked.{{ part }}, 0) as {{ part }},
-    {%- endfor %}
+    {% endfor %}
     ranked.customer_id is not null as was_served,
     coalesce(ranked.effort_index, 0) as effort_index
 from customers

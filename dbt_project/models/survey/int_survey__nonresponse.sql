@@ -105,10 +105,11 @@ cells as (
             when days_since_order < 270 then 'within 270 days' else 'longer ago'
         end as recency,
         case when troubles = 0 then 'none' when troubles = 1 then 'one' else 'several' end as trouble,
-        case when value_so_far is not null then
-            1 + least(4, floor(5 * percent_rank() over (
-                partition by kind, relation, period_grain, period_start order by value_so_far
-            )))
+        case
+            when value_so_far is not null
+                then 1 + least(4, floor(5 * percent_rank() over (
+                    partition by kind, relation, period_grain, period_start order by value_so_far
+                )))
         end as value_quintile,
         case
             when first_ordered_at is null then 'never ordered'
@@ -132,7 +133,8 @@ select
     answer_value,
     count(*) over (partition by class) as invited_in_class,
     count(*) filter (where has_answered) over (partition by class) as answered_in_class,
-    case when has_answered then
-        count(*) over (partition by class) / count(*) filter (where has_answered) over (partition by class)
+    case
+        when has_answered
+            then count(*) over (partition by class) / count(*) filter (where has_answered) over (partition by class)
     end as weight
 from classes

@@ -18,7 +18,7 @@ answers as (
         case when min(scale_max) = max(scale_max) then min(scale_max) end as scale_max,
         min(scale_min) <> max(scale_min) or min(scale_max) <> max(scale_max) as has_mixed_scales,
         bool_and(is_reversed) as is_reversed,
-        count(distinct (source, response_id)) as answers,
+        count(distinct source || ':' || response_id) as answers,
         min(score) as lowest_answer,
         max(score) as highest_answer,
         count(*) filter (where order_key is not null or ticket_key is not null) / count(*) as share_about_event
@@ -108,8 +108,8 @@ judged as (
                 then 'the question asks for something else than the tool says'
             when has_mixed_scales then 'asked on several scales'
             {#- among a hundred answers nobody in the upper third: figures of a shorter scale #}
-            when answers >= 100 and highest_answer <= 7 and stated_max = 10 then 'the answers are those of a shorter scale'
-            when answers >= 100 and highest_answer <= 5 and stated_max = 7 then 'the answers are those of a shorter scale'
+            when answers >= 100 and highest_answer <= case stated_max when 10 then 7 when 7 then 5 end
+                then 'the answers are those of a shorter scale'
             when kind in ('nps', 'enps') and (stated_min <> 0 or stated_max <> 10) then 'not asked on 0 to 10'
             when kind = 'csat' and (stated_min <> 1 or stated_max <> 5) then 'not asked on 1 to 5'
             when kind = 'csat' and is_reversed then 'asked with the good answer low'
@@ -136,11 +136,9 @@ select
     scale_min,
     scale_max,
     is_reversed,
-    case when kind = 'ces' then
-        case
-            when is_reversed and scale_min = 1 and scale_max = 5 then '1.0'
-            when not is_reversed and scale_min = 1 and scale_max = 7 then '2.0'
-        end
+    case
+        when kind = 'ces' and is_reversed and scale_min = 1 and scale_max = 5 then '1.0'
+        when kind = 'ces' and not is_reversed and scale_min = 1 and scale_max = 7 then '2.0'
     end as ces_version,
     answers,
     invitations,
