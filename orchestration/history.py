@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from ingestion.errors import CxmError
 from ingestion.lake import IDENTITY_DATASET, PUBLISHED_DATASET, Lake
 
 if TYPE_CHECKING:
@@ -54,7 +55,20 @@ def keep_published(warehouse: Path, lake: Lake, company: str, publication: "Publ
 
     Customers are kept as rows that changed since the last time. Who is gone from the sources for
     good goes from here, too.
+
+    Raises:
+        CxmError: the lake could not be written. What is published stays so.
     """
+    try:
+        return _keep(warehouse, lake, company, publication)
+    except (duckdb.Error, OSError) as error:
+        raise CxmError(
+            f"version {publication.version} is published, but could not be kept in the lake to tell"
+            f" later what changed: {error}. Check that {lake.url} can be written and run again."
+        ) from error
+
+
+def _keep(warehouse: Path, lake: Lake, company: str, publication: "Publication") -> bool:
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         for statement in lake.duckdb_setup():
