@@ -40,11 +40,14 @@ def published_before(lake: Lake, company: str, fingerprint: str) -> dict[str, li
         (f.version for f in _kept(lake, company, "kpi_values") if f.fingerprint == fingerprint),
         default=None,
     )
+    whole = {file.version for file in _kept(lake, company, "kpi_values")}
     return {
         kind: [
             lake.readable(file.path)
             for file in _kept(lake, company, kind)
-            if own is None or file.version < own
+            # one that died half-way has left customers only, which count
+            if (own is None or file.version < own)
+            and (kind == "customers" or file.version in whole)
         ]
         for kind in KINDS
     }
@@ -121,14 +124,16 @@ class _Keeper:
         )
 
     def keep_kpi_customers(self) -> None:
-        """Of the last publication only: it is large, and nothing else is asked of it."""
+        """Of this publication and the last: it is large, and nothing else is asked of it."""
+        last = {file.version for file in _kept(self.lake, self.company, "kpi_values")[-1:]}
         earlier = _kept(self.lake, self.company, "kpi_customers")
         self._write(
             "kpi_customers",
             "select * from warehouse.kpis.int_kpis__customer_figures order by all",
         )
-        for file in earlier[:-1]:
-            self.lake.fs.rm_file(file.path)
+        for file in earlier:
+            if file.version not in last:
+                self.lake.fs.rm_file(file.path)
 
     def keep_customers(self) -> None:
         """Rows that are new or changed, and marks of those that went into another customer."""

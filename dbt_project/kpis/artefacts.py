@@ -401,9 +401,9 @@ An entry in the file of its area, `dbt_project/kpis/<area>.yml`:
 What can't be added up has, instead of `observed`, `computed: {{from: a_model}}`: a model with the
 columns
 {", ".join(f"`{c}`" for c in COMPUTED_COLUMNS)}.
-It leaves out tests and employees itself. Of shares it may leave the interval empty. `customers: another_model` names what each customer adds
-in a month (`kpi_id`, `period_start`, `customer_id`, `numerator`, `denominator`): with it, changes
-of identity are told from late data.
+It leaves out tests and employees itself. Of shares it may leave the interval empty.
+`customers: another_model` names what each customer adds in a month (`kpi_id`, `period_start`,
+`customer_id`, `numerator`, `denominator`): with it, changes of identity are told from late data.
 """
 
 
