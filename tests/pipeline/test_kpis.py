@@ -11,7 +11,7 @@ from tests.kpis.metrics import Metrics
 from tests.pipeline.conftest import settings_of
 from tests.support import Home
 
-KPIS = [contract for contract in load_contracts(check_sql=False)]
+KPIS = load_contracts(check_sql=False)
 FIGURES = [kpi for kpi in KPIS if kpi.computed is None or kpi.computed.dimension == "all"]
 
 
