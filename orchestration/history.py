@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from ingestion.errors import CxmError
 from ingestion.exports.plan import identity_files
 from ingestion.lake import PUBLISHED_DATASET, Lake
 
@@ -40,11 +41,14 @@ def published_before(lake: Lake, company: str, fingerprint: str) -> dict[str, li
         (f.version for f in _kept(lake, company, "kpi_values") if f.fingerprint == fingerprint),
         default=None,
     )
+    whole = {file.version for file in _kept(lake, company, "kpi_values")}
     return {
         kind: [
             lake.readable(file.path)
             for file in _kept(lake, company, kind)
-            if own is None or file.version < own
+            # one that died half-way has left customers only, which count
+            if (own is None or file.version < own)
+            and (kind == "customers" or file.version in whole)
         ]
         for kind in KINDS
     }
@@ -55,7 +59,20 @@ def keep_published(warehouse: Path, lake: Lake, company: str, publication: "Publ
 
     Customers are kept as rows that changed since the last time. Who is gone from the sources for
     good goes from here, too.
+
+    Raises:
+        CxmError: the lake could not be written. What is published stays so.
     """
+    try:
+        return _keep(warehouse, lake, company, publication)
+    except (duckdb.Error, OSError) as error:
+        raise CxmError(
+            f"version {publication.version} is published, but could not be kept in the lake to tell"
+            f" later what changed: {error}. Check that {lake.url} can be written and run again."
+        ) from error
+
+
+def _keep(warehouse: Path, lake: Lake, company: str, publication: "Publication") -> bool:
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         for statement in lake.duckdb_setup():
@@ -107,14 +124,16 @@ class _Keeper:
         )
 
     def keep_kpi_customers(self) -> None:
-        """Of the last publication only: it is large, and nothing else is asked of it."""
+        """Of this publication and the last: it is large, and nothing else is asked of it."""
+        last = {file.version for file in _kept(self.lake, self.company, "kpi_values")[-1:]}
         earlier = _kept(self.lake, self.company, "kpi_customers")
         self._write(
             "kpi_customers",
             "select * from warehouse.kpis.int_kpis__customer_figures order by all",
         )
-        for file in earlier[:-1]:
-            self.lake.fs.rm_file(file.path)
+        for file in earlier:
+            if file.version not in last:
+                self.lake.fs.rm_file(file.path)
 
     def keep_customers(self) -> None:
         """Rows that are new or changed, and marks of those that went into another customer."""

@@ -5,11 +5,20 @@ import io
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
-from dbt_project.kpis.contracts import COMPUTED_COLUMNS, STAGES, Computed, KpiContract
+from dbt_project.kpis.contracts import (
+    COMPUTED_COLUMNS,
+    STAGES,
+    Better,
+    Computed,
+    Interval,
+    KpiContract,
+    Level,
+    Unit,
+)
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = "python -m dbt_project.kpis"
@@ -363,6 +372,38 @@ score (normal, of answers that count +1, 0 or -1), own (by the model that makes 
 says whose identity is counted: the figure changes when records are found to be the same customer,
 household or account. The *definition hash* changes with the SQL of the KPI; `version` is raised by
 hand when its meaning changes.
+
+## To add a KPI
+
+An entry in the file of its area, `dbt_project/kpis/<area>.yml`:
+
+    - id: first_reply_hours
+      version: 2                  # raised by hand when the meaning changes
+      name: First reply time
+      unit: hours                 # {" | ".join(get_args(Unit))}
+      stage: service              # {" | ".join(STAGES)}
+      owner_team: customer service
+      level: none                 # {" | ".join(get_args(Level))}
+      better: lower               # {" | ".join(get_args(Better))}
+      formula: "Mean hours from creation to the first public reply of an agent."
+      source: "definitions: First response time"
+      requires: [ticket.created_at, "message.sent_at|ticket.first_replied_at"]
+      interval: mean              # {" | ".join(get_args(Interval))}
+      observed:                   # what is added up over rows with a source and a customer
+        from: fct_tickets
+        day: created_on
+        value: first_reply_hours  # 1 for counts, 1/0 for shares, 1/0/-1 for net scores
+        where: not is_merged
+      vectors:                    # known answers; intervals run against the macros
+        - {{kind: interval, total: 12, squares: 50, n: 4, value: 3, ci_low: 0.883, ci_high: 5.117}}
+        - "unit test: fct_tickets, name_of_the_test"
+
+What can't be added up has, instead of `observed`, `computed: {{from: a_model}}`: a model with the
+columns
+{", ".join(f"`{c}`" for c in COMPUTED_COLUMNS)}.
+It leaves out tests and employees itself. Of shares it may leave the interval empty.
+`customers: another_model` names what each customer adds in a month (`kpi_id`, `period_start`,
+`customer_id`, `numerator`, `denominator`): with it, changes of identity are told from late data.
 """
 
 

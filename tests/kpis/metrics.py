@@ -7,7 +7,7 @@ from jinja2 import Template
 
 
 class Metrics:
-    """What a semantic manifest says, asked of the warehouse that is attached as `w`."""
+    """What a semantic manifest says, asked of the warehouse."""
 
     def __init__(self, manifest: dict[str, Any], connection: duckdb.DuckDBPyConnection) -> None:
         self.metrics = {metric["name"]: metric for metric in manifest["metrics"]}
@@ -89,4 +89,4 @@ def _expression(elements: list[dict[str, Any]], name: str) -> str:
 
 
 def _relation(model: dict[str, Any]) -> str:
-    return f"w.{model['node_relation']['schema_name']}.{model['node_relation']['alias']}"
+    return f"{model['node_relation']['schema_name']}.{model['node_relation']['alias']}"
