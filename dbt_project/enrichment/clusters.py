@@ -1,4 +1,4 @@
-"""Records that are one person: connected components of what ties them, within what keeps them apart."""
+"""Records that are one person: what ties connect, within what keeps people apart."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class _Limits:
     accounts: np.ndarray  # three rows: record, namespace, account within it; one account each
 
     def broken(self, label: np.ndarray) -> np.ndarray:
-        """Per label, whether its records break a limit; `label` is negative for records left out."""
+        """Per label, whether its records break a limit; -1 is the label of those left out."""
         size = np.bincount(label[label >= 0], minlength=len(label))
         broken = size > self.max_size
         left, right = label[self.apart]

@@ -74,7 +74,17 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
         "commerce": {"unified", "identity", "finance", "commerce", "marts", "reference"},
         "journey": {"unified", "identity", "journey", "marts", "reference"},
         "service": {"unified", "identity", "marts", "reference", "service"},
-        "kpis": {"marts", "kpis", "identity", "reference", "service", "commerce", "survey", "journey", "marketing"},
+        "kpis": {
+            "marts",
+            "kpis",
+            "identity",
+            "reference",
+            "service",
+            "commerce",
+            "survey",
+            "journey",
+            "marketing",
+        },
         "history": {"marts", "identity"},
         "marketing": {"unified", "identity", "finance", "marketing", "marts", "reference"},
         "marts": {
@@ -91,7 +101,17 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
             "marts",
             "reference",
         },
-        "quality": {"staging", "unified", "identity", "survey", "service", "commerce", "journey", "marts", "quality"},
+        "quality": {
+            "staging",
+            "unified",
+            "identity",
+            "survey",
+            "service",
+            "commerce",
+            "journey",
+            "marts",
+            "quality",
+        },
     }
     broken = []
     for model in models(manifest):

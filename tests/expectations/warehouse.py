@@ -14,6 +14,7 @@ MARTS = [
     "fct_order_lines",
     "fct_interactions",
     "fct_journey_stage_spans",
+    "dim_kpis",
     "kpi_values",
 ]
 CONCEPTS = [

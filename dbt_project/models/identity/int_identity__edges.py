@@ -1,4 +1,4 @@
-"""Scored pairs after what they say only together: a record that could be either of two is nobody's yet."""
+"""Scored pairs and what they say together: who could be either of two is nobody's yet."""
 
 
 def model(dbt, session):

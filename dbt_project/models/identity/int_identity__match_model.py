@@ -1,4 +1,4 @@
-"""The weights by which pairs are scored: those the lake keeps, or learned now where they are no use."""
+"""The weights by which pairs are scored: those in the lake, or learned now for want of any."""
 
 
 def model(dbt, session):

@@ -1,4 +1,4 @@
-"""Pairs of records that may be one person, or are of one household; only fresh records are scored."""
+"""Pairs of records that may be one person, or one household; only fresh records are scored."""
 
 
 def model(dbt, session):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.test_simulated import Simulated, first_load, simulated  # noqa: F401
+from tests.pipeline.truth.conftest import Simulated
 
 # What people did on the website, by the time that Segment, which knows that clocks go wrong, gives.
 # Its files come every hour: what the last hours brought is left out on both sides.
@@ -25,7 +25,7 @@ EVENTS = f"""
 Event = tuple[str, datetime, str, int, int | None, str | None, int, str | None]
 
 
-def sessions_of(simulated: Simulated) -> Iterator[list[Event]]:  # noqa: F811
+def sessions_of(simulated: Simulated) -> Iterator[list[Event]]:
     """Sessions as defined: a pause of more than 30 minutes begins another one."""
     for _, events in groupby(simulated.ask(EVENTS), key=lambda e: e[0]):
         session: list[Any] = []
@@ -37,7 +37,7 @@ def sessions_of(simulated: Simulated) -> Iterator[list[Event]]:  # noqa: F811
         yield session
 
 
-def test_mail_by_month(simulated: Simulated) -> None:  # noqa: F811
+def test_mail_by_month(simulated: Simulated) -> None:
     simulated.agree(
         """
         select strftime(sent_on, '%Y-%m'), count(*) filter (is_sent),
@@ -63,7 +63,7 @@ def test_mail_by_month(simulated: Simulated) -> None:  # noqa: F811
     )
 
 
-def test_sessions(simulated: Simulated) -> None:  # noqa: F811
+def test_sessions(simulated: Simulated) -> None:
     """As many as there were, of as many events, on each device, begun when they were."""
     expected = Counter(
         (f"web:visitor:{s[0][0]}", s[0][1].replace(tzinfo=None).replace(microsecond=0), len(s))
@@ -81,7 +81,7 @@ def test_sessions(simulated: Simulated) -> None:  # noqa: F811
     assert found == expected
 
 
-def test_first_visits_are_new_visitors(simulated: Simulated) -> None:  # noqa: F811
+def test_first_visits_are_new_visitors(simulated: Simulated) -> None:
     """One per customer; no more than devices and no fewer than people, whose devices are tied."""
     [(new, customers, visitors)] = simulated.ask(
         f"""
@@ -101,7 +101,7 @@ def test_first_visits_are_new_visitors(simulated: Simulated) -> None:  # noqa: F
     assert people * 0.95 <= new <= devices
 
 
-def test_channels_of_campaigns(simulated: Simulated) -> None:  # noqa: F811
+def test_channels_of_campaigns(simulated: Simulated) -> None:
     """A session that began with a campaign's link is of its channel, and of that campaign."""
     simulated.agree(
         f"""
@@ -131,7 +131,7 @@ def test_channels_of_campaigns(simulated: Simulated) -> None:  # noqa: F811
     assert found == right > 0.98 * sessions  # the system of sales tells of one once it has begun
 
 
-def test_orders_are_found_in_their_sessions(simulated: Simulated) -> None:  # noqa: F811
+def test_orders_are_found_in_their_sessions(simulated: Simulated) -> None:
     """A shop's order happens in one visit: that is known unless two browsers are not yet tied."""
     truly = {
         (4500000000 + order): f"web:visitor:{session[0][0]}"
@@ -156,7 +156,7 @@ def test_orders_are_found_in_their_sessions(simulated: Simulated) -> None:  # no
     assert 0.98 * right < in_sessions <= len(truly)
 
 
-def test_a_funnel_counted_by_hand(simulated: Simulated) -> None:  # noqa: F811
+def test_a_funnel_counted_by_hand(simulated: Simulated) -> None:
     """Product, cart and checkout in this order within a session, its first product the entry."""
     steps = ("product_view", "add_to_cart", "checkout")
     reached: Counter[int] = Counter()
@@ -179,7 +179,7 @@ def test_a_funnel_counted_by_hand(simulated: Simulated) -> None:  # noqa: F811
     assert found == {n: count for n, count in reached.items() if n}
 
 
-def test_leads_won_in_time(simulated: Simulated) -> None:  # noqa: F811
+def test_leads_won_in_time(simulated: Simulated) -> None:
     """Of Salesforce, which tells which opportunity a lead has become."""
     simulated.agree(
         """
@@ -206,7 +206,7 @@ def test_leads_won_in_time(simulated: Simulated) -> None:  # noqa: F811
     )
 
 
-def test_credit_is_of_all_conversions(simulated: Simulated) -> None:  # noqa: F811
+def test_credit_is_of_all_conversions(simulated: Simulated) -> None:
     """By every model each valid order of a customer once, in count and in money."""
     simulated.agree(
         """
@@ -231,7 +231,7 @@ def test_credit_is_of_all_conversions(simulated: Simulated) -> None:  # noqa: F8
     )
 
 
-def test_first_and_last_touch_of_the_world(simulated: Simulated) -> None:  # noqa: F811
+def test_first_and_last_touch_of_the_world(simulated: Simulated) -> None:
     """Paths are those that people truly went, on the browsers in which they ever signed in.
 
     A system can't know whose the other browsers were. What else it can't know (two people in one
@@ -281,7 +281,7 @@ def test_first_and_last_touch_of_the_world(simulated: Simulated) -> None:  # noq
 
 
 @pytest.mark.parametrize("table", ["fct_attribution_credits", "fct_web_sessions"])
-def test_internal_people_bring_no_credit(simulated: Simulated, table: str) -> None:  # noqa: F811
+def test_internal_people_bring_no_credit(simulated: Simulated, table: str) -> None:
     """Tests and employees are customers with visits like others, but no conversions."""
     [(internal,)] = simulated.ask(
         f"""

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from tests.journey.machine import macros
-from tests.pipeline.test_simulated import Simulated, first_load, simulated  # noqa: F401
+from tests.pipeline.truth.conftest import Simulated
 
 # People whose every record, device and order is one customer's, who is nobody else, and with whom
 # no deal was negotiated; what the systems could tell of them; and their stages in truth and here.
@@ -106,7 +106,7 @@ OTHERWISE = {
 
 
 @pytest.mark.parametrize("stage", OTHERWISE)
-def test_stages_are_first_entered_when_they_truly_were(simulated: Simulated, stage: str) -> None:  # noqa: F811
+def test_stages_are_first_entered_when_they_truly_were(simulated: Simulated, stage: str) -> None:
     """To the second: some systems tell whole seconds, and the website is 0.4 seconds late."""
     simulated.connection.execute(KNOWN)
     alike = f"from compared as c where stage = '{stage}' and not ({OTHERWISE[stage]})"
@@ -116,7 +116,7 @@ def test_stages_are_first_entered_when_they_truly_were(simulated: Simulated, sta
 
 
 @pytest.mark.parametrize("stage", ["awareness", "consideration", "decision"])
-def test_the_true_median_lies_in_our_interval(simulated: Simulated, stage: str) -> None:  # noqa: F811
+def test_the_true_median_lies_in_our_interval(simulated: Simulated, stage: str) -> None:
     """Of first stays; later stages end with a parting that only the truth knows."""
     connection = simulated.connection
     connection.execute(KNOWN)
@@ -142,7 +142,7 @@ def test_the_true_median_lies_in_our_interval(simulated: Simulated, stage: str) 
     assert low <= true_median <= high
 
 
-def test_every_touch_lies_in_one_span_and_every_life_is_whole(simulated: Simulated) -> None:  # noqa: F811
+def test_every_touch_lies_in_one_span_and_every_life_is_whole(simulated: Simulated) -> None:
     touches, in_spans, lives, openings = simulated.ask(
         """
         select
@@ -170,7 +170,7 @@ def test_every_touch_lies_in_one_span_and_every_life_is_whole(simulated: Simulat
     ) == []  # fmt: skip
 
 
-def test_each_cell_of_the_map_is_what_its_query_gives(simulated: Simulated) -> None:  # noqa: F811
+def test_each_cell_of_the_map_is_what_its_query_gives(simulated: Simulated) -> None:
     rows = simulated.ask(
         """
         select journey_stage, dimension_value, actions, actions_query, touchpoints,

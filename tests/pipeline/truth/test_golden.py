@@ -4,10 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pipeline.test_simulated import first_load, simulated  # noqa: F401
-
 if TYPE_CHECKING:
-    from tests.pipeline.test_simulated import Simulated
+    from tests.pipeline.truth.conftest import Simulated
 
 # a customer is a person where all records whose person is known agree
 WHO = """
@@ -27,7 +25,7 @@ who as (
 """
 
 
-def test_accuracy_is_what_the_truth_says(simulated: "Simulated") -> None:  # noqa: F811
+def test_accuracy_is_what_the_truth_says(simulated: "Simulated") -> None:
     """The published counts are those of the truth, and what is in use beats identifiers alone."""
     counted = simulated.ask(
         f"""{WHO},
@@ -55,7 +53,7 @@ def test_accuracy_is_what_the_truth_says(simulated: "Simulated") -> None:  # noq
     assert values["default f1"][0] > values["identifiers f1"][0]
 
 
-def test_golden_values_are_those_of_the_person(simulated: "Simulated") -> None:  # noqa: F811
+def test_golden_values_are_those_of_the_person(simulated: "Simulated") -> None:
     """Most are; where no record of a person was told of a change, no rule can know it."""
     right = dict(
         simulated.ask(
@@ -87,7 +85,7 @@ def test_golden_values_are_those_of_the_person(simulated: "Simulated") -> None: 
     assert right["email"] > 0.88 and right["street"] > 0.9
 
 
-def test_nobody_is_written_to_who_said_no(simulated: "Simulated") -> None:  # noqa: F811
+def test_nobody_is_written_to_who_said_no(simulated: "Simulated") -> None:
     """A person one of whose live records says no has no consent, whatever the others say.
 
     Of a contact without an address HubSpot says nothing.
@@ -107,7 +105,7 @@ def test_nobody_is_written_to_who_said_no(simulated: "Simulated") -> None:  # no
     assert found[0][0] > 20 and found[0][1] == 0
 
 
-def test_households_are_of_one_home(simulated: "Simulated") -> None:  # noqa: F811
+def test_households_are_of_one_home(simulated: "Simulated") -> None:
     """Nine pairs of ten live together, or are one person whose records were not all found."""
     pairs = simulated.ask(
         f"""{WHO},
@@ -123,7 +121,7 @@ def test_households_are_of_one_home(simulated: "Simulated") -> None:  # noqa: F8
     assert pairs[0][0] > 10 and pairs[0][1] / pairs[0][0] > 0.85
 
 
-def test_sensitivity_brackets_what_is_used(simulated: "Simulated") -> None:  # noqa: F811
+def test_sensitivity_brackets_what_is_used(simulated: "Simulated") -> None:
     """Looser identities have fewer customers; what is in use is what the KPIs say."""
     rows = simulated.ask(
         "select identity, value from w.marts.identity_sensitivity"
@@ -140,7 +138,7 @@ def test_sensitivity_brackets_what_is_used(simulated: "Simulated") -> None:  # n
     assert simulated.ask(f"{again} order by 1") == simulated.ask(f"{published} order by 1")
 
 
-def test_every_touch_is_stitched_or_not(simulated: "Simulated") -> None:  # noqa: F811
+def test_every_touch_is_stitched_or_not(simulated: "Simulated") -> None:
     """Channels and months add up to all touches."""
     sums = simulated.ask(
         "select channel = 'all', period_grain, sum(touches)::bigint, sum(tied)::bigint,"
@@ -152,7 +150,7 @@ def test_every_touch_is_stitched_or_not(simulated: "Simulated") -> None:  # noqa
 
 
 @pytest.mark.parametrize("guard", ["shared by a household", "shared by too many records"])
-def test_guards_say_what_they_prevented(simulated: "Simulated", guard: str) -> None:  # noqa: F811
+def test_guards_say_what_they_prevented(simulated: "Simulated", guard: str) -> None:
     pairs = simulated.ask(
         f"select sum(pairs)::bigint from w.quality.identity_guards where guard = '{guard}'"
     )

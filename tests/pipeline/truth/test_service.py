@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.pipeline.test_simulated import Simulated, first_load, simulated  # noqa: F401
+from tests.pipeline.truth.conftest import Simulated
 
 WINDOWS = (1, 3, 7, 14, 30)
 MONTH = timedelta(days=30)
@@ -23,7 +23,7 @@ SPANS = """
 """
 
 
-def test_waits_are_those_of_the_world(simulated: Simulated) -> None:  # noqa: F811
+def test_waits_are_those_of_the_world(simulated: Simulated) -> None:
     """To the minute: a vendor may round to its seconds."""
     simulated.agree(
         """
@@ -39,7 +39,7 @@ def test_waits_are_those_of_the_world(simulated: Simulated) -> None:  # noqa: F8
     )
 
 
-def test_who_held_a_ticket(simulated: Simulated) -> None:  # noqa: F811
+def test_who_held_a_ticket(simulated: Simulated) -> None:
     simulated.agree(
         """
         select source, ticket_id, assignee_stations, handoffs
@@ -57,7 +57,7 @@ def test_who_held_a_ticket(simulated: Simulated) -> None:  # noqa: F811
     )
 
 
-def test_the_help_desk_counts_the_same_or_we_know_why(simulated: Simulated) -> None:  # noqa: F811
+def test_the_help_desk_counts_the_same_or_we_know_why(simulated: Simulated) -> None:
     """Its business minutes are counted by the simulator: by days in Berlin, not by ours."""
     agreed = simulated.ask(
         """
@@ -81,7 +81,7 @@ def test_the_help_desk_counts_the_same_or_we_know_why(simulated: Simulated) -> N
     assert simulated.ask(odd) == []
 
 
-def test_shares_by_month(simulated: Simulated) -> None:  # noqa: F811
+def test_shares_by_month(simulated: Simulated) -> None:
     kpis = "('reopen_rate', 'one_touch_rate', 'ticket_satisfaction')"
     simulated.agree(
         f"""
@@ -97,7 +97,7 @@ def test_shares_by_month(simulated: Simulated) -> None:  # noqa: F811
     )
 
 
-def test_medians_of_those_who_waited(simulated: Simulated) -> None:  # noqa: F811
+def test_medians_of_those_who_waited(simulated: Simulated) -> None:
     """Of months in which every ticket was answered, Kaplan-Meier's median is the plain one."""
     simulated.agree(
         """
@@ -121,7 +121,7 @@ def test_medians_of_those_who_waited(simulated: Simulated) -> None:  # noqa: F81
     )
 
 
-def tickets_of(simulated: Simulated) -> dict[tuple[str, str], list[dict[str, Any]]]:  # noqa: F811
+def tickets_of(simulated: Simulated) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Tickets of the world by customer and topic, in the order of time."""
     rows = simulated.ask(
         """
@@ -171,7 +171,7 @@ def issues_of(tickets: list[dict[str, Any]], now: datetime) -> list[list[dict[st
     return issues
 
 
-def test_first_contact_resolution(simulated: Simulated) -> None:  # noqa: F811
+def test_first_contact_resolution(simulated: Simulated) -> None:
     """Against the same, counted ticket by ticket from the world."""
     ((now,),) = simulated.ask("select clock()::timestamp")
     theirs = {}
@@ -206,7 +206,7 @@ def test_first_contact_resolution(simulated: Simulated) -> None:  # noqa: F811
         assert {flags[position] for flags in ours.values()} == {True, False, None}
 
 
-def test_issues_are_the_troubles_that_people_had(simulated: Simulated) -> None:  # noqa: F811
+def test_issues_are_the_troubles_that_people_had(simulated: Simulated) -> None:
     """Who asks again is recognised, but for who has become two customers."""
     together = {
         (key, issue)
@@ -231,7 +231,7 @@ def test_issues_are_the_troubles_that_people_had(simulated: Simulated) -> None: 
     assert kept / same > 0.9
 
 
-def test_success_and_its_parts(simulated: Simulated) -> None:  # noqa: F811
+def test_success_and_its_parts(simulated: Simulated) -> None:
     simulated.agree(
         """
         select kpi_id, numerator::bigint, n from w.marts.kpi_values
@@ -280,7 +280,7 @@ def test_success_and_its_parts(simulated: Simulated) -> None:  # noqa: F811
     )
 
 
-def test_help_sessions(simulated: Simulated) -> None:  # noqa: F811
+def test_help_sessions(simulated: Simulated) -> None:
     """Who reads the help pages and asks all the same, by the world's own records of both."""
     ((sessions, contained, asked),) = simulated.ask(
         """
@@ -315,7 +315,7 @@ def test_help_sessions(simulated: Simulated) -> None:  # noqa: F811
     )
 
 
-def test_customers_have_their_effort(simulated: Simulated) -> None:  # noqa: F811
+def test_customers_have_their_effort(simulated: Simulated) -> None:
     simulated.agree(
         """
         select customer_id, contacts, repeat_contacts, channel_switches, handoffs, open_tickets

@@ -10,13 +10,13 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from tests.pipeline.test_simulated import Simulated, first_load, simulated  # noqa: F401
+from tests.pipeline.truth.conftest import Simulated
 
 INSIDERS = "select customer_id from w.marts.customer_360 where is_test or is_employee"
 WINDOWS = {"1h": 1, "24h": 24, "72h": 72, "30d": 720}
 
 
-def test_what_came_in_and_what_was_given_back(simulated: Simulated) -> None:  # noqa: F811
+def test_what_came_in_and_what_was_given_back(simulated: Simulated) -> None:
     """By order date and by refund date, each by the rates of those days."""
     sums = [
         ("gross_revenue all", "marts.fct_orders", "ordered_on", "total_reporting", "is_valid"),
@@ -51,7 +51,7 @@ def test_what_came_in_and_what_was_given_back(simulated: Simulated) -> None:  # 
     )
 
 
-def test_money_adds_up_but_for_what_was_not_paid(simulated: Simulated) -> None:  # noqa: F811
+def test_money_adds_up_but_for_what_was_not_paid(simulated: Simulated) -> None:
     """No total differs from its parts and nothing is refunded twice: what differs is still owed."""
     simulated.agree(
         "select rule, split_part(order_key, ':', 2), difference, cause"
@@ -76,7 +76,7 @@ def test_money_adds_up_but_for_what_was_not_paid(simulated: Simulated) -> None: 
     )
 
 
-def test_deliveries_promised(simulated: Simulated) -> None:  # noqa: F811
+def test_deliveries_promised(simulated: Simulated) -> None:
     simulated.agree(
         """
         select strftime(promised_on, '%Y-%m'), count(*), sum(has_missed_promise::int)
@@ -90,7 +90,7 @@ def test_deliveries_promised(simulated: Simulated) -> None:  # noqa: F811
     )
 
 
-def test_carts_once_their_window_has_ended(simulated: Simulated) -> None:  # noqa: F811
+def test_carts_once_their_window_has_ended(simulated: Simulated) -> None:
     """Tests and employees are left out where the cart says whose it is."""
     for name, hours in WINDOWS.items():
         simulated.agree(
@@ -121,7 +121,7 @@ def test_carts_once_their_window_has_ended(simulated: Simulated) -> None:  # noq
 Purchases = dict[str, list[tuple[date, float]]]
 
 
-def purchases_of(simulated: Simulated) -> Purchases:  # noqa: F811
+def purchases_of(simulated: Simulated) -> Purchases:
     """Days and sums of each customer's valid orders, as the world tells them."""
     bought: Purchases = defaultdict(list)
     for customer, day, amount in simulated.ask(
@@ -141,7 +141,7 @@ def month_after(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-def months_of(simulated: Simulated, bought: Purchases) -> list[date]:  # noqa: F811
+def months_of(simulated: Simulated, bought: Purchases) -> list[date]:
     """Those that have ended, from that of the first purchase on."""
     ((today,),) = simulated.ask("select timezone('Europe/Berlin', clock())::date")
     month, months = min(b[0][0] for b in bought.values()).replace(day=1), []
@@ -151,7 +151,7 @@ def months_of(simulated: Simulated, bought: Purchases) -> list[date]:  # noqa: F
     return months
 
 
-def test_who_bought_and_who_bought_again(simulated: Simulated) -> None:  # noqa: F811
+def test_who_bought_and_who_bought_again(simulated: Simulated) -> None:
     bought = purchases_of(simulated)
     expected = set()
     for month in {day.replace(day=1) for b in bought.values() for day, _ in b}:
@@ -177,7 +177,7 @@ def test_who_bought_and_who_bought_again(simulated: Simulated) -> None:  # noqa:
     assert set(found) == expected and len(found) == len(expected)
 
 
-def test_cohorts(simulated: Simulated) -> None:  # noqa: F811
+def test_cohorts(simulated: Simulated) -> None:
     bought = purchases_of(simulated)
     sizes: dict[date, int] = defaultdict(int)
     active: dict[tuple[date, date], int] = defaultdict(int)
@@ -199,7 +199,7 @@ def test_cohorts(simulated: Simulated) -> None:  # noqa: F811
     assert expected and set(found) == expected and len(found) == len(expected)
 
 
-def test_customers_who_stay_and_who_lapse(simulated: Simulated) -> None:  # noqa: F811
+def test_customers_who_stay_and_who_lapse(simulated: Simulated) -> None:
     """Counted anew from the last purchase before either end of each month."""
     bought = purchases_of(simulated)
     gaps = sorted(
@@ -232,7 +232,7 @@ def test_customers_who_stay_and_who_lapse(simulated: Simulated) -> None:  # noqa
     assert set(rows) == expected and len(rows) == len(expected)
 
 
-def test_scores_of_recency_frequency_and_money(simulated: Simulated) -> None:  # noqa: F811
+def test_scores_of_recency_frequency_and_money(simulated: Simulated) -> None:
     bought = purchases_of(simulated)
 
     def scores(values: Iterable[float]) -> list[int]:

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from orchestration.settings import DBT_PROJECT_DIR
-from tests.pipeline.test_simulated import Simulated, first_load, simulated  # noqa: F401
+from tests.pipeline.truth.conftest import Simulated
 
 Z = 1.959964
 STEP = {"month": 1, "quarter": 3, "year": 12}
 
 
-def test_surveys_are_known_for_what_they_are(simulated: Simulated) -> None:  # noqa: F811
+def test_surveys_are_known_for_what_they_are(simulated: Simulated) -> None:
     assert simulated.ask(
         """
         select source, kind, relation, ces_version, scale_min, scale_max, is_counted
@@ -33,7 +33,7 @@ def test_surveys_are_known_for_what_they_are(simulated: Simulated) -> None:  # n
     assert simulated.ask(lost) == [(0,)]
 
 
-def test_response_rates(simulated: Simulated) -> None:  # noqa: F811
+def test_response_rates(simulated: Simulated) -> None:
     """HubSpot shows no invitations; the others show what became of each."""
     simulated.agree(
         """
@@ -55,7 +55,7 @@ def test_response_rates(simulated: Simulated) -> None:  # noqa: F811
     )
 
 
-def test_one_voice_per_person_and_period(simulated: Simulated) -> None:  # noqa: F811
+def test_one_voice_per_person_and_period(simulated: Simulated) -> None:
     newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     counts: dict[tuple[Any, ...], int] = defaultdict(int)
     for key, customer, kind, relation, value, at, day in simulated.ask(
@@ -89,7 +89,7 @@ def test_one_voice_per_person_and_period(simulated: Simulated) -> None:  # noqa:
     assert {v[:5]: v[8] for v in voices} == counts
 
 
-def test_changes_are_those_of_the_voices(simulated: Simulated) -> None:  # noqa: F811
+def test_changes_are_those_of_the_voices(simulated: Simulated) -> None:
     waves: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for kind, relation, grain, start, value in simulated.ask(
         """
@@ -138,7 +138,7 @@ def test_changes_are_those_of_the_voices(simulated: Simulated) -> None:  # noqa:
     assert len(changes) == sum(1 if k[2] == "year" else 2 for k in waves)
 
 
-def test_bounds_hold_what_all_who_were_asked_feel(simulated: Simulated) -> None:  # noqa: F811
+def test_bounds_hold_what_all_who_were_asked_feel(simulated: Simulated) -> None:
     """The raw score is far off, as the content answer more readily; no score of a period is told
     by its answers alone, but it lies between its bounds."""
     rows = simulated.ask(
@@ -160,7 +160,7 @@ def test_bounds_hold_what_all_who_were_asked_feel(simulated: Simulated) -> None:
         assert (invited, effective, held, weighted) == (asked, True, True, True)
 
 
-def test_weights_stand_for_all_who_were_asked(simulated: Simulated) -> None:  # noqa: F811
+def test_weights_stand_for_all_who_were_asked(simulated: Simulated) -> None:
     classes = simulated.ask(
         """
         select kind, period_grain, period_start, class, count(*), count(weight), sum(weight),
@@ -175,7 +175,7 @@ def test_weights_stand_for_all_who_were_asked(simulated: Simulated) -> None:  # 
         assert answered >= 15 or classes_of_period == 1
 
 
-def test_effort_that_is_seen_is_effort_that_is_felt(simulated: Simulated) -> None:  # noqa: F811
+def test_effort_that_is_seen_is_effort_that_is_felt(simulated: Simulated) -> None:
     # so few answers confirm nothing, but they must not contradict it
     assert simulated.ask(
         """
@@ -202,7 +202,7 @@ def test_effort_that_is_seen_is_effort_that_is_felt(simulated: Simulated) -> Non
     )
 
 
-def test_reviews_to_the_star(simulated: Simulated) -> None:  # noqa: F811
+def test_reviews_to_the_star(simulated: Simulated) -> None:
     simulated.agree(
         "select n, round(raw_rating, 9) from w.marts.review_ratings where subject = 'all'",
         """
