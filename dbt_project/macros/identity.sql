@@ -16,3 +16,13 @@
             then split_part(split_part(lower(trim({{ column }})), '@', 1), '+', 1) || '@' || split_part(lower(trim({{ column }})), '@', 2)
     end
 {%- endmacro %}
+
+{#- What the build before has compared, as a query; of no rows in the first one. -#}
+{% macro compared_before() %}
+    {% set known = adapter.get_relation(this.database, this.schema, 'int_identity__compared') if execute %}
+    {% if known %}
+    select record_key, form_hash, scored_with from {{ known }}
+    {% else %}
+    select '' as record_key, '' as form_hash, '' as scored_with limit 0
+    {% endif %}
+{% endmacro %}

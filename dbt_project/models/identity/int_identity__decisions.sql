@@ -10,10 +10,11 @@ select
     actor,
     reason
 from read_parquet([{% for f in files %}'{{ f | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}])
-qualify row_number() over (
-    partition by least(left_key, right_key), greatest(left_key, right_key)
-    order by decided_at desc, decision_id desc
-) = 1
+qualify
+    row_number() over (
+        partition by least(left_key, right_key), greatest(left_key, right_key)
+        order by decided_at desc, decision_id desc
+    ) = 1
 {% else %}
 select
     cast(null as varchar) as decision_id,

@@ -15,7 +15,7 @@ select
     cast(null as varchar) as run_id,
     cast(null as varchar) as actor,
     cast(null as bigint) as records,
-    cast(null as varchar []) as record_keys,
+    cast(null as varchar[]) as record_keys,
     cast(null as varchar) as evidence
 limit 0
 {% endif %}

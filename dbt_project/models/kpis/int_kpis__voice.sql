@@ -49,9 +49,9 @@ invitations as (
             when 'source' then rates.source when 'kind' then coalesce(rates.kind, 'other') else 'all'
         end as dimension_value,
         sum(rates.invited) as invited,
-        {% for outcome in ['complete', 'partial', 'refused', 'no_answer', 'unknown', 'ineligible'] %}
-        cast(sum(rates.{{ outcome }}) as double) as {{ outcome }}{{ ',' if not loop.last }}
-        {% endfor %}
+    {% for outcome in ['complete', 'partial', 'refused', 'no_answer', 'unknown', 'ineligible'] %}
+    cast(sum(rates.{{ outcome }}) as double) as {{ outcome }}{{ ',' if not loop.last }}
+    {% endfor %}
     from {{ ref('survey_response_rates') }} as rates
     cross join (values ('all'), ('source'), ('kind')) as dimensions (dimension)
     group by all

@@ -75,8 +75,10 @@ final as (
             else 'no answer'
         end as outcome,
         date_diff('second', attributed.sent_at, attributed.responded_at) / 86400.0 as days_to_respond,
-        case when attributed.customer_id is not null then
-            date_diff('second', lag(attributed.sent_at) over person, attributed.sent_at) / 86400.0
+        case
+            when attributed.customer_id is not null
+                then
+                    date_diff('second', lag(attributed.sent_at) over person, attributed.sent_at) / 86400.0
         end as days_since_previous_invitation,
         case when attributed.customer_id is not null then row_number() over person end as invitation_number
     from attributed

@@ -34,12 +34,12 @@ final as (
     select
         *,
         concat_ws(' ', survey_key, period_grain, cast(period_start as varchar)) as rate_key,
-        {% for number in range(1, 7) %}
-        {% set top, bottom = response_rate(number, 'numerator'), response_rate(number, 'denominator') %}
-        ({{ top }}) / nullif({{ bottom }}, 0) as rr{{ number }},
-        {{ wilson('(' ~ top ~ ')', '(' ~ bottom ~ ')', 'low') }} as rr{{ number }}_ci_low,
-        {{ wilson('(' ~ top ~ ')', '(' ~ bottom ~ ')', 'high') }} as rr{{ number }}_ci_high{{ ',' if not loop.last }}
-        {% endfor %}
+    {% for number in range(1, 7) %}
+    {% set top, bottom = response_rate(number, 'numerator'), response_rate(number, 'denominator') %}
+    ({{ top }}) / nullif({{ bottom }}, 0) as rr{{ number }},
+    {{ wilson('(' ~ top ~ ')', '(' ~ bottom ~ ')', 'low') }} as rr{{ number }}_ci_low,
+    {{ wilson('(' ~ top ~ ')', '(' ~ bottom ~ ')', 'high') }} as rr{{ number }}_ci_high{{ ',' if not loop.last }}
+    {% endfor %}
     from counted
     where invited > 0
 )
