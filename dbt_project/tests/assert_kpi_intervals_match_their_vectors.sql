@@ -14,6 +14,7 @@ with vectors (kpi_id, method, total, squares, n, value, low, high, tolerance) as
     ('cart_recovery_rate_30d', 'wilson', 42.0, 42.0, 50.0, 0.84, 0.715, 0.917, 0.0006),
     ('session_conversion_rate', 'wilson', 42.0, 42.0, 50.0, 0.84, 0.715, 0.917, 0.0006),
     ('refunded_order_rate', 'wilson', 42.0, 42.0, 50.0, 0.84, 0.715, 0.917, 0.0006),
+    ('late_delivery_rate', 'wilson', 42.0, 42.0, 50.0, 0.84, 0.715, 0.917, 0.0006),
     ('late_delivery_rate_by_promise', 'wilson', 42.0, 42.0, 50.0, 0.84, 0.715, 0.917, 0.0006),
     ('first_reply_hours', 'mean', 12.0, 50.0, 4.0, 3.0, 0.883, 5.117, 0.0006),
     ('first_reply_business_hours', 'mean', 12.0, 50.0, 4.0, 3.0, 0.883, 5.117, 0.0006),

@@ -421,6 +421,14 @@ observations as (
         is_valid
     union all
     select
+        'late_delivery_rate' as kpi_id,
+        delivered_on as day,
+        source,
+        region_of_customer as region,
+        cast(is_late::int as decimal(18, 4)) as total
+    from fct_orders
+    union all
+    select
         'late_delivery_rate_by_promise' as kpi_id,
         promised_on as day,
         source,

@@ -200,7 +200,36 @@ joined as (
 
 final as (
     select
-        *,
+        joined.*,
+        of_journey.previous_journey_stage,
+        of_journey.furthest_journey_stage,
+        of_journey.journey_reentries,
+        of_journey.journey_win_backs,
+        of_journey.days_since_last_touch,
+        of_commerce.expected_gap_days,
+        of_commerce.is_lapsed,
+        of_commerce.refunded_share,
+        of_commerce.recency_score,
+        of_commerce.frequency_score,
+        of_commerce.monetary_score,
+        of_commerce.rfm_group,
+        of_commerce.clv_to_date_reporting,
+        of_commerce.p_alive,
+        of_commerce.expected_purchases_12_months,
+        of_commerce.clv_12_months_reporting,
+        of_service.contacts,
+        of_service.repeat_contacts,
+        of_service.tickets_12_months,
+        of_service.mean_wait_minutes,
+        of_service.last_ticket_satisfaction,
+        of_voice.survey_invitations,
+        of_voice.last_nps_at,
+        of_voice.effort_index,
+        of_marketing.first_touch_channel,
+        of_marketing.last_touch_channel,
+        of_marketing.marketing_touches,
+        of_marketing.web_sessions,
+        of_marketing.last_unsubscribed_at,
         case
             when valid_orders >= 2 then 'repeat customer'
             when valid_orders = 1 then 'customer'
@@ -221,6 +250,11 @@ final as (
         {{ as_of() }} as as_of,
         {{ reporting_date(as_of()) }} as as_of_on
     from joined
+    left join {{ ref('int_journey__customers') }} as of_journey on joined.customer_id = of_journey.customer_id
+    left join {{ ref('int_commerce__customers') }} as of_commerce on joined.customer_id = of_commerce.customer_id
+    left join {{ ref('int_service__customers') }} as of_service on joined.customer_id = of_service.customer_id
+    left join {{ ref('int_survey__customers') }} as of_voice on joined.customer_id = of_voice.customer_id
+    left join {{ ref('int_marketing__customers') }} as of_marketing on joined.customer_id = of_marketing.customer_id
 )
 
 select {{ contract_columns() }} from final
