@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ingestion.exports.mapping import LoadedMapping
@@ -109,8 +110,15 @@ def _identity(mapping: LoadedMapping, lake: Lake) -> dict[str, Any]:
         "decision_files": kept["decisions"],
         "ledger_files": kept["ledger"],
         "match_model": kept["models"][-1] if kept["models"] else None,
-        "identity": mapping.spec.identity.model_dump(),
+        "identity": mapping.spec.identity.model_dump() | _labels(mapping.spec.identity.labels),
     }
+
+
+def _labels(path: str | None) -> dict[str, str | None]:
+    """The file of labelled records and its content's hash; nothing where it is not there yet."""
+    if path is None or not Path(path).exists():
+        return {"labels": None, "labels_hash": None}
+    return {"labels": path, "labels_hash": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
 
 
 def _hash(value: Any) -> str:
