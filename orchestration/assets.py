@@ -180,6 +180,8 @@ def _dbt_models(
             "unit_test",
             "--exclude",
             "tag:macro_vectors",
+            "--log-level-file",
+            "warn",
         ]
         full_refresh = forced or staged_fingerprint(settings.warehouse) != fingerprint.staging
         if full_refresh:

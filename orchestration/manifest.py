@@ -51,4 +51,6 @@ def dbt_folders(settings: Settings) -> list[str]:
         "--profiles-dir", str(DBT_PROJECT_DIR),
         "--target-path", str(settings.dbt_target),
         "--log-path", str(settings.home / "dbt" / "logs"),
+        # the console log tells what matters; writing all the rest takes its time
+        "--log-level-file", "warn",
     ]  # fmt: skip
