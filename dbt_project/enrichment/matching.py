@@ -268,6 +268,7 @@ FREQUENCIES = ("first_key", "last_key", "domain", "city_key", "company_key")
 # What EM learns from: pairs alike in one thing teach the weights of all others.
 _TRAINING = ("mailbox", "name_key", "phone_tail")
 _ENOUGH = 100  # pairs; from fewer nothing is learned
+_FEW = 200  # records, whose random pairs tell nothing of how often two people agree
 _CERTAIN = (  # hardly ever wrong, for the odds that two records at random are one person
     "l.mailbox = r.mailbox and l.first_key = r.first_key",
     "l.mailbox = r.mailbox and l.last_key = r.last_key"
@@ -342,11 +343,12 @@ def train(
         }  # fmt: skip
         if rows > 1:
             linker = _linker(connection, model, settings)
-            pairs = min(2e6, max(2e5, 50 * rows))
-            linker.training.estimate_u_using_random_sampling(max_pairs=pairs, seed=seed)
+            if rows >= _FEW:
+                pairs = min(2e6, max(2e5, 50 * rows))
+                linker.training.estimate_u_using_random_sampling(max_pairs=pairs, seed=seed)
             model["training"] = [_learn(connection, linker, column) for column in _TRAINING]
             settings = linker.misc.save_model_to_json(None)
-        model["settings"] = _settled(settings)
+        model["settings"] = _settled(settings, few=rows < _FEW)
     return model
 
 
@@ -589,7 +591,7 @@ def _linker(
     return linker
 
 
-def _settled(settings: dict[str, Any]) -> dict[str, Any]:
+def _settled(settings: dict[str, Any], *, few: bool) -> dict[str, Any]:
     """Trained settings with what was not seen filled in, and nothing learned from a few pairs."""
     matches = settings["probability_two_random_records_match"]
     for comparison, assumed in zip(settings["comparisons"], _comparisons(), strict=True):
@@ -606,7 +608,8 @@ def _settled(settings: dict[str, Any]) -> dict[str, Any]:
             # some of the random pairs are one person, in a small company not few: without them
             seen = level.get("u_probability", u)
             others = (seen - matches * m) / (1 - matches)
-            u = others if others > matches * m else min(seen, u)
+            if not few:
+                u = others if others > matches * m else min(seen, u)
             level["u_probability"] = round(max(u, 1e-8), 12)
     settings["probability_two_random_records_match"] = float(
         f"{settings['probability_two_random_records_match']:.9g}"

@@ -34,10 +34,14 @@ Rows = Iterable[Mapping[str, Any]]
 
 def write(path: Path, tables: Mapping[str, Rows]) -> Path:
     """Every published table, empty but for these rows; columns not named are null."""
-    contracts = yaml.safe_load((MODELS / "marts" / "_marts__models.yml").read_text())
+    contracts = [
+        model
+        for file in sorted((MODELS / "marts").glob("_marts*__models.yml"))
+        for model in yaml.safe_load(file.read_text())["models"]
+    ]
     columns = {
         f"marts.{model['name']}": {c["name"]: c["data_type"] for c in model["columns"]}
-        for model in contracts["models"]
+        for model in contracts
     } | {f"quality.{name}": types for name, types in QUALITY.items()}
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema marts; create schema quality")
