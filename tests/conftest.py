@@ -7,6 +7,7 @@ import pytest
 _TOGETHER = (Path("pipeline") / "truth",)  # below this folder
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
