@@ -16,7 +16,7 @@ from tests.pipeline.company import (
 from tests.pipeline.conftest import Homes, build
 from tests.support import Home, table_hashes
 
-IDENTITY = "+bridge_customer_records"
+IDENTITY = "+bridge_customer_records +int_identity__events"
 
 
 def customers_of(home: Home) -> dict[str, str]:
