@@ -39,7 +39,11 @@ sources:
           city: suburb
           postal_code: postcode
           region: state
-          birth_date: left(date_of_birth, 4) || '-' || substr(date_of_birth, 5, 2) || '-' || right(date_of_birth, 2)
+          # a day that no month has is no reason to do without the record
+          birth_date: >-
+            case when regexp_matches(date_of_birth,
+            '^[0-9]{4}((0[13578]|1[02])(0[1-9]|[12][0-9]|3[01])|(0[469]|11)(0[1-9]|[12][0-9]|30)|02(0[1-9]|1[0-9]|2[0-8]))$')
+            then left(date_of_birth, 4) || '-' || substr(date_of_birth, 5, 2) || '-' || right(date_of_birth, 2) end
 """  # noqa: E501
 
 
