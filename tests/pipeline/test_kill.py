@@ -66,7 +66,7 @@ def run_and_kill(home: Home, reached: Reached) -> None:
             start_new_session=True,
         )
     try:
-        give_up = time.monotonic() + 300  # a run that waits for what a dead one holds
+        give_up = time.monotonic() + 600  # a run that waits for what a dead one holds
         while process.poll() is None and not reached(home, log.read_text()):
             assert time.monotonic() < give_up, f"the run hangs:\n{log.read_text()}"
             time.sleep(0.005)
