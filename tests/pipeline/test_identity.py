@@ -108,6 +108,6 @@ def test_a_merge_that_is_undone_leaves_every_mart_as_it_was(homes: Homes, harbor
     assert {r["record_key"] for r in explained["records"]} == {
         r for r, i in ids.items() if i == one
     }
-    assert [e["kind"] for e in explained["events"]][-1] in ("merge", "decision")
+    assert {e["kind"] for e in explained["events"]} >= {"merge", "split", "decision"}
     refused = home.cxm("identity", "unmerge", one, "shop:nobody", "--reason", "x", check=False)
     assert refused.returncode == 2 and "no record of" in refused.stderr

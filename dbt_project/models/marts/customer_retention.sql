@@ -50,7 +50,9 @@ counted as (
         coalesce(at_end.customers_at_end, 0) as customers_at_end,
         coalesce(at_start.kept_customers, 0) as kept_customers,
         coalesce(at_end.new_customers, 0) as new_customers,
-        months.month_start >= since.first_day + cast(gaps.lapsed_after_days as integer) as is_mature
+        coalesce(
+            months.month_start >= since.first_day + cast(gaps.lapsed_after_days as integer), false
+        ) as is_mature
     from {{ ref('int_commerce__months') }} as months
     cross join gaps
     cross join since
