@@ -108,7 +108,7 @@ classes as (
 
 {#- Parts of the effort that is seen: what a customer had to do, and to wait for, to be served. -#}
 {% macro effort_parts() %}
-    {{ return(['contacts', 'channel_switches', 'handoffs', 'repeat_contacts', 'wait_minutes']) }}
+    {{ return(['messages', 'channel_switches', 'handoffs', 'repeat_contacts', 'wait_minutes']) }}
 {% endmacro %}
 
 {#- Effort from 0, none seen, to 100, the most in every part: of each part the share of those served that had

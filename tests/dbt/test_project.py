@@ -69,7 +69,7 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
         "staging": set(),
         "unified": {"staging"},
         "identity": {"unified", "identity", "reference"},
-        "survey": {"unified", "identity", "survey", "marts"},
+        "survey": {"unified", "identity", "service", "survey", "marts"},
         "finance": {"unified"},
         "commerce": {"unified", "identity", "finance", "commerce", "marts", "reference"},
         "journey": {"unified", "identity", "journey", "marts", "reference"},

@@ -10,7 +10,7 @@ with answers as (
 
 ticket_efforts as (
     select *, {{ effort_index() }} as effort_index
-    from {{ ref('int_survey__ticket_effort') }}
+    from {{ ref('int_survey__contact_effort') }}
     where ticket_key is not null
 ),
 

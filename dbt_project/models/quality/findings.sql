@@ -50,7 +50,7 @@ findings as (
     where
         (kind = 'nps' and nps_group is null)
         or (kind = 'csat' and is_satisfied is null)
-        or (kind = 'ces' and is_easy is null)
+        or (kind = 'ces' and is_easy is null and ces_version is null)
     union all
     select
         'surveys', surveys.source, 'wording_without_scale',

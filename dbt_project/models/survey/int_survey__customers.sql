@@ -53,11 +53,6 @@ select
     answers.last_ces_at,
     answers.last_responded_at,
     answers.last_comment,
-    effort.contacts,
-    effort.channel_switches,
-    effort.handoffs,
-    effort.repeat_contacts,
-    effort.wait_minutes,
     effort.effort_index
 from effort
 left join invitations on effort.customer_id = invitations.customer_id

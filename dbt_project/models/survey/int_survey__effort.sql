@@ -6,12 +6,12 @@ with customers as (
 served as (
     select
         customer_id,
-        sum(contacts) as contacts,
+        sum(messages) as messages,
         sum(channel_switches) as channel_switches,
         sum(handoffs) as handoffs,
         sum(repeat_contacts) as repeat_contacts,
         sum(cast(wait_minutes as decimal(18, 4))) as wait_minutes
-    from {{ ref('int_survey__ticket_effort') }}
+    from {{ ref('int_survey__contact_effort') }}
     group by customer_id
 ),
 

@@ -194,11 +194,11 @@ def test_effort_that_is_seen_is_effort_that_is_felt(simulated: Simulated) -> Non
         """,
         "from (values (true, true, true), (false, false, true))",
     )
-    simulated.agree(
-        "select customer_id, contacts, handoffs, wait_minutes, effort_index"
-        " from w.marts.customer_effort",
-        "select customer_id, contacts, handoffs, wait_minutes, effort_index"
-        " from w.survey.int_survey__customers",
+    simulated.agree(  # what was done for it is what service says of the customer
+        "select customer_id, channel_switches, handoffs, repeat_contacts"
+        " from w.marts.customer_effort where was_served",
+        "select customer_id, channel_switches, handoffs, repeat_contacts"
+        " from w.service.int_service__customers",
     )
 
 
