@@ -16,9 +16,9 @@ from markupsafe import Markup
 
 from orchestration.reports import charts, words
 from orchestration.reports.readings import (
-    BETTER,
     COUNTS,
     ENOUGH,
+    SIGN,
     STAGES,
     STILL_GROWING,
     Kpi,
@@ -252,7 +252,7 @@ def _volume_sentences(kpis: list[Kpi], month: date, currency: str) -> list[str]:
 
 
 def _verdict(kpi: Kpi, difference: float) -> str:
-    way = BETTER.get(kpi.kpi_id, 0) * difference
+    way = SIGN[kpi.better] * difference
     return "better" if way > 0 else "worse" if way < 0 else "neutral"
 
 

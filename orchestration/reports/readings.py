@@ -16,11 +16,8 @@ VOLUMES = ("orders", "survey_responses")
 COUNTS = ("count", "people")
 # Won-to-date figures of a young month are lower only because it is young.
 STILL_GROWING = frozenset({"lead_to_deal_conversion"})
-# Which way is good, where there is no doubt about it.
-BETTER = {
-    **dict.fromkeys(("csat", "csat_per_order", "nps", "ces", "repeat_purchase_rate"), 1),
-    **dict.fromkeys(("late_delivery_rate", "first_reply_hours"), -1),
-}
+# What a contract calls good, as the sign of a change for the better.
+SIGN = {"higher": 1, "lower": -1, "neither": 0}
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,7 @@ class Kpi:
     unit: str
     stage: str
     owner_team: str
+    better: str
     interval: str | None
     definition: str
     source: str
@@ -167,7 +165,7 @@ class Marts:
         # Shares and means first: they say how it goes, counts say how much of it there was.
         definitions = self.rows(
             """
-            select kpi_id, kpi_version as version, name, unit, stage, owner_team,
+            select kpi_id, kpi_version as version, name, unit, stage, owner_team, better,
                 interval, definition, source
             from marts.dim_kpis
             order by interval is null, name, kpi_id

@@ -66,6 +66,7 @@ def kpi(kpi_id: str, name: str, unit: str, stage: str, interval: str | None) -> 
         "unit": unit,
         "stage": stage,
         "owner_team": f"team of {kpi_id}",
+        "better": "higher",
         "interval": interval,
         "definition": f"What {name} means.",
         "source": "a book",

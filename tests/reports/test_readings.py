@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestration.reports.monthly import _verdict
 from orchestration.reports.readings import (
     Kpi,
     Marts,
@@ -81,10 +82,23 @@ def test_equal_months_never_differ(one):
     assert not compare(one, one).is_clear
 
 
+def kpi_of(kpi_id: str, better: str, months: dict[date, Reading]) -> Kpi:
+    return Kpi(kpi_id, 1, "A share", "share", "loyalty", "sales", better, "wilson", "", "", months)
+
+
+@pytest.mark.parametrize(
+    "better, rise, fall",
+    [("higher", "better", "worse"), ("lower", "worse", "better"), ("neither",) + 2 * ("neutral",)],
+)
+def test_the_contract_says_which_way_is_good(better, rise, fall):
+    kpi = kpi_of("csat", better, {})
+    assert [_verdict(kpi, 0.1), _verdict(kpi, -0.1), _verdict(kpi, 0)] == [rise, fall, "neutral"]
+
+
 @pytest.mark.parametrize("kpi_id, compared", [("csat", True), ("lead_to_deal_conversion", False)])
 def test_a_figure_that_still_grows_is_not_compared(kpi_id, compared):
     months = {JULY: reading(csat(JULY, 190, 200)), AUGUST: reading(csat(AUGUST, 42, 50))}
-    kpi = Kpi(kpi_id, 1, "A share", "share", "loyalty", "sales", "wilson", "", "", months)
+    kpi = kpi_of(kpi_id, "higher", months)
     assert (kpi.change(AUGUST) is not None) == compared
     assert kpi.change(SEPTEMBER) is None
 
