@@ -15,6 +15,7 @@ from rich.table import Table
 
 from orchestration.settings import EXAMPLE_CONFIG, PROJECT_ROOT, TELEMETRY_OFF
 from tests.benchmarks.connectors import bench_connectors
+from tests.benchmarks.identity import bench_identity
 from tests.benchmarks.measures import Measure, measure, timed
 from tests.benchmarks.simulator import bench_simulator
 
@@ -25,7 +26,8 @@ OLIST_DATA = PROJECT_ROOT.parent / "shared" / "data" / "olist"
 
 def main() -> None:
     os.environ.update(TELEMETRY_OFF)
-    measures = [*bench_ingestion(), *bench_simulator(), *bench_connectors(), *bench_run()]
+    parts = (bench_ingestion, bench_simulator, bench_connectors, bench_identity, bench_run)
+    measures = [measure for part in parts for measure in part()]
     table = Table("what", "value", "unit", "baseline", "baseline value", "ratio", box=None)
     for m in measures:
         table.add_row(
