@@ -16,10 +16,10 @@ from orchestration import progress
 from orchestration.alerts import leave_alert
 from orchestration.gates import Layer
 from orchestration.lineage import column_lineage
-from orchestration.manifest import dbt_project
+from orchestration.manifest import parse
 from orchestration.publish import is_done, publish_build
 from orchestration.reports import write_report
-from orchestration.settings import Settings, now
+from orchestration.settings import DBT_PROJECT_DIR, Settings, now
 from orchestration.sources import lake_tables, load_source
 from orchestration.warehouse import (
     begin_build,
@@ -41,7 +41,8 @@ def build_assets(
     settings: Settings,
 ) -> tuple[list[dg.AssetsDefinition], list[dg.AssetChecksDefinition], dict[str, Any]]:
     mapping = settings.mapping()
-    project = dbt_project(settings)
+    parse(settings)
+    project = DbtProject(project_dir=DBT_PROJECT_DIR, target_path=settings.dbt_target)
     models = _dbt_models(settings, mapping, project)
     marts = [key for key in models.keys if key.path[0] == "marts"]
     assets = [
@@ -181,7 +182,7 @@ def _dbt_models(
             "--exclude",
             "tag:macro_vectors",
             "--log-level-file",
-            "warn",
+            "none",
         ]
         full_refresh = forced or staged_fingerprint(settings.warehouse) != fingerprint.staging
         if full_refresh:

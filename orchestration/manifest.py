@@ -3,10 +3,7 @@
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-
-from dagster_dbt import DbtProject
 
 from ingestion.errors import CxmError
 from orchestration.settings import DBT_PROJECT_DIR, Settings
@@ -20,9 +17,8 @@ def put_venv_on_path() -> None:
         os.environ["PATH"] = folder + os.pathsep + os.environ["PATH"]
 
 
-@cache
-def dbt_project(settings: Settings) -> DbtProject:
-    """The dbt project with a manifest that is up to date.
+def parse(settings: Settings) -> None:
+    """See to it that there is a manifest of the dbt project as it is now.
 
     Raises:
         CxmError: dbt cannot parse the project.
@@ -31,17 +27,17 @@ def dbt_project(settings: Settings) -> DbtProject:
     stamp = settings.dbt_target / "manifest.hash"
     wanted = project_hash()
     manifest = settings.dbt_target / "manifest.json"
-    if not manifest.exists() or not stamp.exists() or stamp.read_text() != wanted:
-        done = subprocess.run(
-            ["dbt", "--quiet", "parse", *dbt_folders(settings)],
-            cwd=DBT_PROJECT_DIR,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode != 0:
-            raise CxmError(f"dbt cannot parse the project:\n{done.stdout}{done.stderr}")
-        stamp.write_text(wanted)
-    return DbtProject(project_dir=DBT_PROJECT_DIR, target_path=settings.dbt_target)
+    if manifest.exists() and stamp.exists() and stamp.read_text() == wanted:
+        return
+    done = subprocess.run(
+        ["dbt", "--quiet", "parse", *dbt_folders(settings)],
+        cwd=DBT_PROJECT_DIR,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise CxmError(f"dbt cannot parse the project:\n{done.stdout}{done.stderr}")
+    stamp.write_text(wanted)
 
 
 def dbt_folders(settings: Settings) -> list[str]:
@@ -51,6 +47,6 @@ def dbt_folders(settings: Settings) -> list[str]:
         "--profiles-dir", str(DBT_PROJECT_DIR),
         "--target-path", str(settings.dbt_target),
         "--log-path", str(settings.home / "dbt" / "logs"),
-        # the console log tells what matters; writing all the rest takes its time
-        "--log-level-file", "warn",
+        # the console log tells what matters; a second one takes its time
+        "--log-level-file", "none",
     ]  # fmt: skip

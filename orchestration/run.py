@@ -4,13 +4,16 @@ import logging
 import re
 import sqlite3
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.markup import escape
 
 from orchestration import progress
+from orchestration.manifest import parse
 from orchestration.settings import Settings, exclusive
+from orchestration.simulation import prepare_company
 
 _OURS = "cxm/command"  # tag of the runs that this command made, not Dagster's own scheduler
 
@@ -71,8 +74,12 @@ def run_daily(settings: Settings, *, full_refresh: bool = False) -> Outcome:
     warnings.filterwarnings("ignore")
     # what Dagster has to say is in its event log; the console belongs to our own progress
     logging.getLogger("dagster").addHandler(logging.NullHandler())
+    mapping = settings.mapping()
     with exclusive(settings.state / "run.lock", "this warehouse's run", wait_seconds=0):
-        with progress.step("starting Dagster"):
+        with ThreadPoolExecutor(1) as another, progress.step("starting Dagster"):
+            # a process of its own: meanwhile this one makes the company, or imports
+            parsing = another.submit(parse, settings)
+            prepare_company(settings, mapping)
             _write_history_quickly()
             import dagster as dg
 
@@ -80,6 +87,7 @@ def run_daily(settings: Settings, *, full_refresh: bool = False) -> Outcome:
             from orchestration.jobs import DAILY_JOB
             from orchestration.publish import current_publication, publications
 
+            parsing.result()
             job = defs().resolve_job_def(DAILY_JOB)
         before = {p.version for p in publications(settings.published)}
         with dg.DagsterInstance.get() as instance:

@@ -75,10 +75,11 @@
                 risk_sets.* exclude (events),
                 causes.cause,
                 coalesce(counts.events, 0) as events,
-                sum(risk_sets.before * coalesce(counts.events, 0) / risk_sets.at_risk) over (
+                -- a sum of steps can miss 1 by a rounding error, and a share of all is 1
+                round(sum(risk_sets.before * coalesce(counts.events, 0) / risk_sets.at_risk) over (
                     partition by {% for key in by %}risk_sets.{{ key }}, {% endfor %}causes.cause
                     order by risk_sets.t rows between unbounded preceding and current row
-                ) as incidence
+                ), 14) as incidence
             from (
                 select
                     *,

@@ -128,3 +128,13 @@ def test_without_anybody_waiting_shares_are_plain_shares(
     for cause, t, found in ask(database, everybody, f"select cause, t, incidence from ({curves})"):
         gone = sum(time <= t and end == cause for time, end in everybody)
         assert found == pytest.approx(gone / len(everybody))
+
+
+def test_a_share_of_all_is_one_and_not_a_rounding_error_more(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    curves = macros().aalen_johansen("subjects", [], "days", "cause")
+    for size in range(1, 60):
+        everybody = [(n, "a") for n in range(size)]
+        ((last,),) = ask(database, everybody, f"select max(incidence) from ({curves})")
+        assert last == 1
