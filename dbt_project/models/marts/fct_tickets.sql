@@ -1,3 +1,4 @@
+{% set measures = ['minutes', 'business_minutes', 'last_schedule_minutes'] %}
 with tickets as (
     select *, {{ person_reference(email='email') }} as record_key
     from {{ ref('tickets') }}
@@ -64,12 +65,14 @@ stations as (
 ),
 
 waits as (
-    pivot {{ ref('int_service__waits') }}
-    on wait in ('requester', 'agent', 'hold', 'agent_work')
-    using
-    max(minutes) as minutes,
-    max(business_minutes) as business_minutes,
-    max(last_schedule_minutes) as last_schedule_minutes
+    select
+        {% for wait in ['requester', 'agent', 'hold', 'agent_work'] %}
+        {% for measure in measures %}
+        max({{ measure }}) filter (where wait = '{{ wait }}') as {{ wait }}_{{ measure }},
+        {% endfor %}
+        {% endfor %}
+        ticket_key
+    from {{ ref('int_service__waits') }}
     group by ticket_key
 ),
 
@@ -114,12 +117,14 @@ measured as (
 ),
 
 times as (
-    pivot measured
-    on name in ('first_reply', 'first_resolution', 'full_resolution')
-    using
-    max(minutes) as minutes,
-    max(business_minutes) as business_minutes,
-    max(last_schedule_minutes) as last_schedule_minutes
+    select
+        {% for name in ['first_reply', 'first_resolution', 'full_resolution'] %}
+        {% for measure in measures %}
+        max({{ measure }}) filter (where name = '{{ name }}') as {{ name }}_{{ measure }},
+        {% endfor %}
+        {% endfor %}
+        ticket_key
+    from measured
     group by ticket_key
 ),
 
