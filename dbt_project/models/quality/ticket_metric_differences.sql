@@ -10,9 +10,13 @@ tickets as (
 
 -- what a wait amounts to without the span that still goes on
 ended as (
-    pivot {{ ref('int_service__waits') }}
-    on wait in ('requester', 'agent', 'hold')
-    using max(ended_minutes) as minutes, max(ended_business_minutes) as business_minutes
+    select
+        {% for wait in ['requester', 'agent', 'hold'] %}
+        max(ended_minutes) filter (where wait = '{{ wait }}') as {{ wait }}_minutes,
+        max(ended_business_minutes) filter (where wait = '{{ wait }}') as {{ wait }}_business_minutes,
+        {% endfor %}
+        ticket_key
+    from {{ ref('int_service__waits') }}
     group by ticket_key
 ),
 
