@@ -1,39 +1,28 @@
 """Data that fails the gates is not published, whoever asks; what was published before stays."""
 
-from pathlib import Path
+import shutil
 
 import pytest
 
+from orchestration.settings import EXAMPLE_CONFIG
 from tests.pipeline.conftest import Homes
 from tests.support import Home
 
-MAPPING = """\
-version: 1
-company: gated
-reporting_currency: EUR
-sources:
-  shop:
-    files:
-      orders:
-        path: orders_*.csv
-        key: id
-        concept: order
-        fields: {order_id: id, person_record_id: customer, status: state, ordered_at: at}
-"""
-HEADER = "id,customer,state,at\n"
+ORDERS = "select count(*) from marts.fct_orders"
 
 
 @pytest.fixture(scope="module")
 def gated(homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Published once; then an export came of which most rows were faulty, and a second run."""
+    """The example, published; then an export came of which most rows were faulty, and a run."""
     folder = tmp_path_factory.mktemp("gated")
-    (folder / "mapping.yml").write_text(MAPPING)
-    good = "".join(f"{n},c{n % 7},delivered,2026-09-{n % 28 + 1:02d}\n" for n in range(40))
-    (folder / "orders_1.csv").write_text(HEADER + good)
-    home = homes.make("gated", folder / "mapping.yml")
+    shutil.copytree(EXAMPLE_CONFIG.parent, folder, dirs_exist_ok=True)
+    home = homes.make("gated", folder / EXAMPLE_CONFIG.name)
     assert home.run()["published_new"]
-    bad = "".join(f"{n},c1,delivered,yesterday\n" for n in range(40, 70))
-    (folder / "orders_2.csv").write_text(HEADER + bad + "70,c1,delivered,2026-09-30\n")
+    shop = folder / "exports" / "shop"
+    header, good = (shop / "orders_2026.csv").read_text(encoding="utf-8-sig").splitlines()[:2]
+    bad = good.replace("2026-", "yesterday-")
+    rows = [bad.replace("NO-", f"NO-8{n}") for n in range(30)] + [good.replace("NO-", "NO-9")]
+    (shop / "orders_2027.csv").write_text("\n".join([header, *rows, ""]))
     done = home.cxm("run", check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     return home
@@ -41,8 +30,18 @@ def gated(homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 def test_what_was_published_before_stays(gated: Home) -> None:
     assert len(gated.status()["versions"]) == 1
-    assert gated.one("select count(*) from marts.fct_orders") == 40
-    assert gated.warehouse("select count(*) from marts.fct_orders") == [(41,)]
+    assert gated.warehouse(ORDERS) == [(gated.one(ORDERS) + 1,)]
+
+
+def test_the_example_has_a_figure_of_nearly_every_kpi(gated: Home) -> None:
+    """Of all that its exports feed; the rest is named."""
+    without = gated.query(
+        """
+        select kpi_id from marts.dim_kpis
+        where kpi_id not in (select kpi_id from marts.kpi_values where value is not null)
+        """
+    )
+    assert {kpi for (kpi,) in without} == set()
 
 
 def test_status_and_page_say_what_failed(gated: Home) -> None:
@@ -62,13 +61,15 @@ def test_publishing_by_hand_does_not_go_around_the_gates(gated: Home) -> None:
 
 
 def test_mended_data_is_published_and_can_be_rolled_back(gated: Home) -> None:
-    folder: Path = gated.config.parent
-    mended = "".join(f"{n},c1,delivered,2026-09-29\n" for n in range(40, 70))
-    (folder / "orders_3.csv").write_text(HEADER + mended)
+    export = gated.config.parent / "exports" / "shop" / "orders_2027.csv"
+    first = gated.one(ORDERS)
+    export.with_stem("orders_2027_mended").write_text(
+        export.read_text().replace("yesterday", "2026")
+    )
     assert gated.run()["published_new"]
-    assert gated.one("select count(*) from marts.fct_orders") == 71
+    assert gated.one(ORDERS) == first + 31
     assert "current is now" in gated.cxm("publish", "--rollback").stdout
-    assert gated.one("select count(*) from marts.fct_orders") == 40
+    assert gated.one(ORDERS) == first
     assert gated.status()["rolled_back"]
     assert not gated.run()["published_new"]  # nothing new: a rollback is not undone by the clock
-    assert gated.one("select count(*) from marts.fct_orders") == 40
+    assert gated.one(ORDERS) == first
