@@ -109,7 +109,8 @@ TABLES: dict[str, dict[str, pa.DataType]] = {
         "channel": TEXT,  # web, app, pos
         "campaign_id": NUMBER, "discount_code": TEXT, "currency": TEXT,
         "subtotal": MONEY,  # sum of quantity x unit_price
-        "discount": MONEY, "shipping": MONEY, "tax": MONEY,  # tax on top; total = subtotal - discount + shipping + tax
+        "discount": MONEY, "shipping": MONEY, "tax": MONEY,  # total = subtotal - discount + shipping + tax
+        "tax_in_prices": FLAG,  # whether the shop shows its prices with tax; those here are without
         "total": MONEY, "payment_method": TEXT, "carrier": TEXT, "is_test": FLAG,
         "placed_at": TIME, "paid_at": TIME, "shipped_at": TIME, "promised_at": TIME,
         "delivered_at": TIME, "canceled_at": TIME, "cancel_reason": TEXT,

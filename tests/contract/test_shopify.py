@@ -503,7 +503,7 @@ def test_guest_orders_have_an_address_and_no_customer(
 
 
 def test_presentment_money_adds_up(shop: SimulatorUnderTest, tmp_path: Path) -> None:
-    """What the mapping takes: lines + tax + shipping - discounts = total, to the cent."""
+    """Lines + tax + shipping - discounts = total, to the cent; tax is added unless it is included."""
 
     def paid(bag: dict[str, Any]) -> Decimal:
         return Decimal(bag["presentmentMoney"]["amount"])
@@ -511,7 +511,11 @@ def test_presentment_money_adds_up(shop: SimulatorUnderTest, tmp_path: Path) -> 
     orders = _documents(_read(_connector(shop, tmp_path), "orders", {})).values()
     for order in orders:
         lines = sum(paid(line["discountedTotalSet"]) for line in order["lineItems"]["nodes"])
-        rest = paid(order["totalTaxSet"]) + paid(order["totalShippingPriceSet"])
+        tax = sum(
+            paid(t["priceSet"]) for line in order["lineItems"]["nodes"] for t in line["taxLines"]
+        )
+        assert tax == paid(order["totalTaxSet"]) > 0
+        rest = paid(order["totalShippingPriceSet"]) + (0 if order["taxesIncluded"] else tax)
         assert lines + rest - paid(order["cartDiscountAmountSet"]) == paid(order["totalPriceSet"])
         moved = [t for t in order["transactions"] if t["kind"] == "REFUND"]
         back = sum(paid(r["totalRefundedSet"]) for r in order["refunds"])
@@ -521,6 +525,7 @@ def test_presentment_money_adds_up(shop: SimulatorUnderTest, tmp_path: Path) -> 
             == (order["presentmentCurrencyCode"])
         )
     assert {o["presentmentCurrencyCode"] for o in orders} == {"EUR", "GBP", "BRL", "USD"}
+    assert {o["presentmentCurrencyCode"] for o in orders if o["taxesIncluded"]} == {"GBP"}
 
 
 def test_mapping_holds() -> None:

@@ -18,7 +18,8 @@ lines as (
         count(*) as lines,
         sum(quantity) as units,
         sum(item_amount) as item_amount,
-        sum(tax_amount) as tax_amount,
+        sum(tax_amount - included_tax_amount) as added_tax_amount,
+        sum(included_tax_amount) as included_tax_amount,
         sum(shipping_amount) as shipping_amount,
         count(distinct seller_account_key) as sellers
     from {{ ref('fct_order_lines') }}
@@ -58,8 +59,10 @@ joined as (
             coalesce(orders.delivered_on, {{ reporting_date('shipments.delivered_at') }}) as delivered_on,
             coalesce(orders.discount_amount, 0) as discount_amount,
             coalesce(orders.shipping_amount, lines.shipping_amount, 0) as shipping_amount,
-            coalesce(orders.tax_amount, lines.tax_amount, 0) as tax_amount
+            coalesce(orders.tax_amount, lines.added_tax_amount, 0) as tax_amount,
+            coalesce(orders.included_tax_amount, lines.included_tax_amount, 0) as included_tax_amount
         ),
+        lines.included_tax_amount as lines_included_tax_amount,
         assignments.customer_id,
         coalesce(lines.lines, 0) as lines,
         coalesce(lines.units, 0) as units,
@@ -85,6 +88,35 @@ joined as (
     left join shipments on orders.order_key = shipments.order_key
 ),
 
+-- tax in prices that is not in those of the lines is in what shipping costs
+taxed as (
+    select
+        joined.*,
+        case
+            when lines > 0
+                then greatest(0, least(included_tax_amount - lines_included_tax_amount, shipping_amount))
+            else coalesce(cast(
+                included_tax_amount * cast(shipping_amount as double)
+                / nullif(cast(total_amount - tax_amount as double), 0) as decimal(18, 4)
+            ), 0)
+        end as included_tax_of_shipping
+    from joined
+),
+
+parted as (
+    select
+        * exclude (included_tax_of_shipping, lines_included_tax_amount) replace (
+            shipping_amount - included_tax_of_shipping as shipping_amount,
+            case when lines > 0 then lines_included_tax_amount + included_tax_of_shipping else included_tax_amount end
+                as included_tax_amount,
+            tax_amount
+            + case
+                when lines > 0 then lines_included_tax_amount + included_tax_of_shipping else included_tax_amount
+            end as tax_amount
+        )
+    from taxed
+),
+
 amounts as (
     select
         joined.* exclude (total_amount),
@@ -103,7 +135,7 @@ amounts as (
         end as parts_amount,
         joined.total_amount is not null as has_stated_total,
         rates.rate as reporting_rate
-    from joined
+    from parted as joined
     left join {{ ref('int_finance__rates') }} as rates
         on
             joined.currency = rates.currency
