@@ -153,21 +153,6 @@ select 'tickets' as kpi_id, month_of(created_at) as month, -1 as numerator, -1 a
 from request semi join people using (person_id)
 where vendor = 'hubspot' and is_merged
 union all
--- HubSpot does not tell which deal a lead has become: both count, and the lead is never won
-select 'leads', d.month, 1, 1
-from deal as d semi join people using (person_id)
-where d.vendor = 'hubspot' and d.from_opportunity_id is not null
-union all
-select 'lead_to_deal_conversion', d.month, (d.stage = 'won')::int, 1
-from deal as d semi join people using (person_id)
-where d.vendor = 'hubspot' and d.from_opportunity_id is not null
-union all
-select 'lead_to_deal_conversion', lead.month, -1, 0
-from deal as d
-inner join deal as lead on d.from_opportunity_id = lead.opportunity_id
-semi join people on d.person_id = people.person_id
-where d.vendor = 'hubspot' and d.stage = 'won'
-union all
 -- a lead that was deleted is gone, and a deal made of it is a deal of its own
 select kpi.kpi_id, lead.month, case kpi.kpi_id when 'leads' then -1 else -coalesce(won.n, 0) end, -1
 from deal as lead semi join people using (person_id)
