@@ -18,8 +18,8 @@ lines as (
         count(*) as lines,
         sum(quantity) as units,
         sum(item_amount) as item_amount,
-        sum(tax_amount - included_tax_amount) as added_tax_amount,
-        sum(included_tax_amount) as included_tax_amount,
+        sum(tax_amount) - coalesce(sum(included_tax_amount), 0) as added_tax_amount,
+        coalesce(sum(included_tax_amount), 0) as included_tax_amount,
         sum(shipping_amount) as shipping_amount,
         count(distinct seller_account_key) as sellers
     from {{ ref('fct_order_lines') }}
