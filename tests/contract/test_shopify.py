@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import pyarrow as pa
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.errors import SourceError
+from ingestion.exports.expressions import parse_expression, raw_column
 from ingestion.exports.vendor_mapping import VENDORS_DIR, load_vendor_mapping
 from ingestion.lake import Lake
 from ingestion.simulator.server import serving
@@ -526,6 +528,35 @@ def test_presentment_money_adds_up(shop: SimulatorUnderTest, tmp_path: Path) -> 
         )
     assert {o["presentmentCurrencyCode"] for o in orders} == {"EUR", "GBP", "BRL", "USD"}
     assert {o["presentmentCurrencyCode"] for o in orders if o["taxesIncluded"]} == {"GBP"}
+
+
+@pytest.mark.parametrize(
+    ("fulfilment", "delivered", "status"),
+    [
+        ("FULFILLED", "2026-01-12", "delivered"),
+        ("PARTIALLY_FULFILLED", "2026-01-12", "processing"),  # the rest was not even sent
+        ("FULFILLED", None, "shipped"),
+        ("UNFULFILLED", None, "processing"),
+    ],
+)
+def test_part_of_an_order_is_not_the_order(
+    fulfilment: str, delivered: str | None, status: str
+) -> None:
+    [order] = [
+        checked.record
+        for checked in load_vendor_mapping(VENDORS_DIR / "shopify.yml").checked["orders"]
+        if checked.record.concept == "order"
+    ]
+    said = {
+        "displayFulfillmentStatus": fulfilment, "displayFinancialStatus": "PAID",
+        "cancelledAt": None, "fulfillments[0].deliveredAt": delivered,
+    }  # fmt: skip
+    expression = parse_expression(str(order.fields["status"]), "status")
+    columns = ", ".join(f"cast(? as varchar) as {raw_column(name)}" for name in said)
+    [(found,)] = duckdb.execute(
+        f"select {expression.sql} from (select {columns})", [*said.values()]
+    ).fetchall()
+    assert found == status
 
 
 def test_mapping_holds() -> None:

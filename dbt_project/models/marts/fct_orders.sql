@@ -44,7 +44,8 @@ shipments as (
     select
         order_key,
         min(shipped_at) as shipped_at,
-        max(delivered_at) as delivered_at,
+        -- with its last parcel
+        case when count(*) = count(delivered_at) then max(delivered_at) end as delivered_at,
         max(estimated_delivery_at) as estimated_delivery_at
     from {{ ref('fulfilments') }}
     group by order_key
@@ -54,9 +55,16 @@ joined as (
     select
         orders.* replace (
             coalesce(orders.shipped_at, shipments.shipped_at) as shipped_at,
-            coalesce(orders.delivered_at, shipments.delivered_at) as delivered_at,
+            case
+                when
+                    orders.status = 'delivered' and orders.delivered_at is null
+                    and shipments.order_key is not null and shipments.delivered_at is null
+                    then 'shipped'
+                else orders.status
+            end as status,
+            coalesce(orders.delivered_at, arrivals.delivered_at) as delivered_at,
             coalesce(orders.estimated_delivery_at, shipments.estimated_delivery_at) as estimated_delivery_at,
-            coalesce(orders.delivered_on, {{ reporting_date('shipments.delivered_at') }}) as delivered_on,
+            coalesce(orders.delivered_on, {{ reporting_date('arrivals.delivered_at') }}) as delivered_on,
             coalesce(orders.discount_amount, 0) as discount_amount,
             coalesce(orders.shipping_amount, lines.shipping_amount, 0) as shipping_amount,
             coalesce(orders.tax_amount, lines.added_tax_amount, 0) as tax_amount,
@@ -86,6 +94,11 @@ joined as (
     left join payments on orders.order_key = payments.order_key
     left join refunds on orders.order_key = refunds.order_key
     left join shipments on orders.order_key = shipments.order_key
+    -- parcels say nothing of what was not sent yet
+    left join shipments as arrivals
+        on
+            orders.order_key = arrivals.order_key
+            and orders.status not in ('created', 'approved', 'invoiced', 'processing')
 ),
 
 -- tax in prices that is not in those of the lines is in what shipping costs
