@@ -64,7 +64,7 @@ amounts as (
         coalesce(orders.currency, lines.currency) as currency,
         orders.ordered_at,
         orders.ordered_on,
-        orders.status not in ('canceled', 'unavailable') as is_valid_order
+        {{ is_valid_order('orders.status') }} as is_valid_order
     from priced as lines
     left join orders on lines.order_key = orders.order_key
     left join shares on lines.order_key = shares.order_key

@@ -4,7 +4,7 @@ with orders as (
         {{ person_reference(email='email') }} as record_key,
         {{ reporting_date('ordered_at') }} as ordered_on,
         {{ reporting_date('delivered_at') }} as delivered_on,
-        status not in ('canceled', 'unavailable') as is_valid
+        {{ is_valid_order('status') }} as is_valid
     from {{ ref('orders') }}
 ),
 

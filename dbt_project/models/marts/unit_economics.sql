@@ -26,13 +26,11 @@ purchases as (
 
 media as (
     select
-        date_trunc('month', spend.spent_on) as month_start,
-        sum({{ in_reporting_currency('spend.amount', 'rates.rate') }}) as media_reporting,
-        bool_and(rates.rate is not null) as has_rates
-    from {{ ref('ad_spend') }} as spend
-    left join {{ ref('int_finance__rates') }} as rates
-        on spend.currency = rates.currency and spend.spent_on >= rates.valid_from and spend.spent_on < rates.valid_to
-    where spend.amount is not null
+        date_trunc('month', spent_on) as month_start,
+        sum(amount_reporting) as media_reporting,
+        bool_and(amount_reporting is not null) as has_rates
+    from {{ ref('fct_ad_spend') }}
+    where amount is not null
     group by all
 ),
 
