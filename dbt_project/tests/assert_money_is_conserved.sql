@@ -91,20 +91,26 @@ findings as (
     select order_key, 'shipping', shipping, fact_shipping
     from compared
     where
-        case when has_tax_in_prices then not coalesce(fact_shipping between 0 and shipping, false)
-        else shipping is distinct from fact_shipping end
+        case
+            when has_tax_in_prices then not coalesce(fact_shipping between 0 and shipping, false)
+            else shipping is distinct from fact_shipping
+        end
     union all
     select order_key, 'paid', paid, fact_paid
     from compared
     where
-        case when is_paid_in_other_currency then not coalesce(fact_paid >= paid, false)
-        else paid is distinct from fact_paid end
+        case
+            when is_paid_in_other_currency then not coalesce(fact_paid >= paid, false)
+            else paid is distinct from fact_paid
+        end
     union all
     select order_key, 'refunded', refunded, fact_refunded
     from compared
     where
-        case when is_refunded_in_other_currency then not coalesce(fact_refunded >= refunded, false)
-        else refunded is distinct from fact_refunded end
+        case
+            when is_refunded_in_other_currency then not coalesce(fact_refunded >= refunded, false)
+            else refunded is distinct from fact_refunded
+        end
     union all
     select order_key, 'a difference that is not listed', due, paid
     from compared

@@ -72,6 +72,11 @@ TABLES: dict[str, dict[str, pa.DataType]] = {
         "started_at": TIME, "ended_at": TIME, "budget": MONEY, "actual_cost": MONEY, "currency": TEXT,
         "utm_source": TEXT, "utm_medium": TEXT, "utm_campaign": TEXT, "subject": TEXT,
     },
+    # what the platforms of advertising report of a day: paid_search, paid_social, display
+    "ad_spend": {
+        "day": DAY, "campaign_id": NUMBER, "amount": MONEY, "currency": TEXT,
+        "impressions": NUMBER, "clicks": NUMBER,
+    },
     # ---- who is who: a person in the words of one system --------------------------------------
     "record": {  # one row a version; the newest one that has happened is the record's state
         "vendor": TEXT,  # hubspot, salesforce, shopify, zendesk, surveymonkey, qualtrics, mailchimp

@@ -29,7 +29,8 @@ create table payments as from (values
 ) as p(order_key, kind, status, amount, currency);
 create table refunds as from (values ('a', 10.0, 'EUR')) as r(order_key, amount, currency);
 create table fct_orders as from (values
-    ('a', 105.0, 19.0, 0.0, 5.0, 1.0, 129.0, 10.0), ('b', 100.0, 19.95, 19.95, 5.0, 0.0, 124.95, 0.0),
+    ('a', 105.0, 19.0, 0.0, 5.0, 1.0, 129.0, 10.0),
+    ('b', 100.0, 19.95, 19.95, 5.0, 0.0, 124.95, 0.0),
     ('c', 100.0, 0.0, 0.0, 0.0, 0.0, 40.0, 0.0), ('d', 50.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 ) as f(order_key, revenue_amount, tax_amount, included_tax_amount, shipping_amount, discount_amount,
     paid_amount, refunded_amount);

@@ -505,7 +505,7 @@ def test_guest_orders_have_an_address_and_no_customer(
 
 
 def test_presentment_money_adds_up(shop: SimulatorUnderTest, tmp_path: Path) -> None:
-    """Lines + tax + shipping - discounts = total, to the cent; tax is added unless it is included."""
+    """Lines + tax + shipping - discounts = total, to the cent; tax is added unless included."""
 
     def paid(bag: dict[str, Any]) -> Decimal:
         return Decimal(bag["presentmentMoney"]["amount"])

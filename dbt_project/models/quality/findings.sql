@@ -30,7 +30,8 @@ findings as (
         'refunds', source, 'no_exchange_rate',
         'no rate on the day of the refund: it counts as nothing given back', refund_key
     from {{ ref('fct_refunds') }}
-    where amount is not null and ordered_on is not null
+    where
+        amount is not null and ordered_on is not null
         and (amount_reporting is null or amount_in_order_currency is null)
     union all
     select 'survey_responses', source, 'unknown_order', 'the order of the answer is not known', survey_response_key
