@@ -432,9 +432,8 @@ def test_leads_and_deals(simulated: Simulated) -> None:
             case d.kind when 'opportunity' then d.amount end,
             coalesce(deal.stage, d.stage) = 'won', d.stage, lead.id
         from deal as d inner join vendors using (vendor)
-        left join deal as lead
-            on d.vendor = 'salesforce' and d.from_opportunity_id = lead.opportunity_id
-        left join deal on d.vendor = 'salesforce' and d.opportunity_id = deal.from_opportunity_id
+        left join deal as lead on d.from_opportunity_id = lead.opportunity_id
+        left join deal on d.opportunity_id = deal.from_opportunity_id
         where not d.is_deleted
         """,
     )
