@@ -226,7 +226,11 @@ def test_platforms_bill_what_their_campaigns_cost(founding: dict[str, pa.Table])
     spend = founding["ad_spend"].to_pandas()
     campaigns = founding["campaign"].to_pandas().set_index("campaign_id")
     per_campaign = spend.groupby("campaign_id")
-    assert set(campaigns.channel[[*per_campaign.groups]]) == {"paid_search", "paid_social", "display"}
+    assert set(campaigns.channel[[*per_campaign.groups]]) == {
+        "paid_search",
+        "paid_social",
+        "display",
+    }
     for campaign_id, days in per_campaign:
         campaign = campaigns.loc[campaign_id]
         rate = Decimal("1.15") if campaign.channel == "display" else 1

@@ -19,7 +19,9 @@ def test_everything_received_is_accepted(simulated: Simulated) -> None:
     accounts = "select count(*), sum(received) from w.quality.load_accounts"
     assert simulated.ask(accounts)[0][1] > 30_000
     assert simulated.ask("select distinct source from w.quality.load_accounts order by 1") == (
-        simulated.ask("select source from vendors union select unnest(['ads', 'finance']) order by 1")
+        simulated.ask(
+            "select source from vendors union select unnest(['ads', 'finance']) order by 1"
+        )
     )
     assert simulated.ask("from w.quality.load_accounts where accepted <> received") == []
     assert simulated.ask("from w.quality.quarantine") == []
