@@ -1,6 +1,7 @@
 """What the simulated company sells and does: products, prices, rates, campaigns, holidays."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +37,12 @@ _PAID = {  # channel: source, medium, how many start a year, EUR of budget
     "display": ("display_network", "display", 4, 3500.0),
     "affiliate": ("partners", "affiliate", 4, 2500.0),
     "event": ("fair", "event", 3, 12000.0),
+}
+# channel: currency of the platform's bills, for one euro, what a click costs, impressions per click
+_PLATFORMS = {
+    "paid_search": ("EUR", 1.0, 0.80, 30),
+    "paid_social": ("EUR", 1.0, 0.55, 90),
+    "display": ("USD", 1.15, 0.30, 400),
 }
 _THEMES = {  # by month
     1: "Winter sale", 2: "Indoor climbing", 3: "Spring trails", 4: "Easter tours",
@@ -198,6 +205,28 @@ def campaigns(rng: np.random.Generator, started_at: datetime) -> pa.Table:
     for money in ("budget", "actual_cost"):
         columns[money] = pa.array(columns[money]).cast(pa.decimal128(18, 2))
     return table_of("campaign", columns)
+
+
+def ad_spend(campaign: pa.Table) -> pa.Table:
+    """What the platforms bill for campaigns, by the day: more at weekends, the cost in all."""
+    parts: list[dict[str, Any]] = []
+    for row in campaign.to_pylist():
+        if row["channel"] not in _PLATFORMS:
+            continue
+        currency, per_euro, per_click, impressions = _PLATFORMS[row["channel"]]
+        days = np.arange(row["started_at"].date(), row["ended_at"].date() + timedelta(days=1))
+        weight = np.where(np.is_busday(days), 10, 13)
+        cents = round(float(row["actual_cost"]) * per_euro * 100)
+        spent = np.diff(cents * np.cumsum(weight) // weight.sum(), prepend=0)
+        clicks = (spent / 100 / per_click).astype(np.int64)
+        parts.append({
+            "day": days, "campaign_id": np.full(len(days), row["campaign_id"]), "amount": spent,
+            "currency": np.full(len(days), currency, object),
+            "impressions": clicks * impressions, "clicks": clicks,
+        })  # fmt: skip
+    columns: dict[str, Any] = {c: np.concatenate([p[c] for p in parts]) for c in parts[0]}
+    columns["amount"] = pa.array(columns["amount"] / 100).cast(pa.decimal128(18, 2), safe=False)
+    return table_of("ad_spend", columns)
 
 
 def holidays(started_at: datetime) -> pa.Table:

@@ -18,6 +18,7 @@ from ingestion.simulator.credentials import environment
 from ingestion.simulator.server import RunningServer, serving
 from ingestion.simulator.server.engine import VendorApi
 from ingestion.simulator.truth import write_truth
+from ingestion.simulator.vendors.salesforce_objects import sql_id
 from ingestion.simulator.vendors.segment import push
 from ingestion.sources.api import Clock
 
@@ -56,16 +57,29 @@ def make_company(folder: Path, *, customers: int, seed: int, days: float, end: d
 
 
 def settle(company: Company) -> None:
-    """Write what goes with the company's clock: the known answers, and the bank's file of rates."""
+    """Write what goes with the company's clock: the known answers, and the files of others.
+
+    Those are the bank's rates and what the platforms of advertising report of each day that is
+    over; their campaigns are labelled with the number that the system of sales gives them.
+    """
     write_truth(
         company.folder / "world", company.folder / "truth", as_of=company.clock, timezone=TIMEZONE
     )
-    rates = company.folder / "reference" / "exchange_rates.csv"
-    rates.parent.mkdir(exist_ok=True)
-    company.query(
-        f"copy (from world.exchange_rate where day <= clock()::date order by day, currency)"
-        f" to '{rates}' (format csv, header)"
-    )
+    files = {
+        "exchange_rates": "from world.exchange_rate where day <= clock()::date"
+        " order by day, currency",
+        "ad_spend": f"""
+            select s.day, c.utm_source as platform, c.utm_campaign as campaign, c.channel,
+                {sql_id("701", "s.campaign_id")} as crm_campaign, s.amount as spend, s.currency,
+                s.impressions, s.clicks
+            from world.ad_spend as s inner join world.campaign as c using (campaign_id)
+            where s.day < timezone('{TIMEZONE}', clock())::date order by all
+        """,
+    }
+    (company.folder / "reference").mkdir(exist_ok=True)
+    for name, query in files.items():
+        path = company.folder / "reference" / f"{name}.csv"
+        company.query(f"copy ({query}) to '{path}' (format csv, header)")
 
 
 def write_known_people(folder: Path, sources: Sequence[tuple[str, str]]) -> None:

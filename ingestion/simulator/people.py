@@ -146,6 +146,7 @@ def found(
         "price": price,
         "exchange_rate": rates,
         "campaign": campaign,
+        "ad_spend": catalogue.ad_spend(campaign),
         "person": table_of("person", crowd.columns),
         "device": device,
         "person_change": crowd.person_change,

@@ -243,6 +243,10 @@ from basket where not is_bought_at_once and dimension <> '1h'
 union all
 select 'win_rate', 'all', stage_month, (stage = 'won')::int, 1
 from deal where kind = 'opportunity' and stage in ('won', 'lost')
+union all
+select 'ad_spend', 'all', strftime(s.day, '%Y-%m'), s.amount * r.to_eur, null
+from world.ad_spend as s asof join rate as r on s.currency = r.currency and s.day >= r.day
+where s.day < local(getvariable('as_of'))::date
 union all select 'leads', 'all', month, 1, null from deal where from_opportunity_id is null
 union all
 select

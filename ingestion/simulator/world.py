@@ -72,6 +72,11 @@ TABLES: dict[str, dict[str, pa.DataType]] = {
         "started_at": TIME, "ended_at": TIME, "budget": MONEY, "actual_cost": MONEY, "currency": TEXT,
         "utm_source": TEXT, "utm_medium": TEXT, "utm_campaign": TEXT, "subject": TEXT,
     },
+    # what the platforms of advertising report of a day: paid_search, paid_social, display
+    "ad_spend": {
+        "day": DAY, "campaign_id": NUMBER, "amount": MONEY, "currency": TEXT,
+        "impressions": NUMBER, "clicks": NUMBER,
+    },
     # ---- who is who: a person in the words of one system --------------------------------------
     "record": {  # one row a version; the newest one that has happened is the record's state
         "vendor": TEXT,  # hubspot, salesforce, shopify, zendesk, surveymonkey, qualtrics, mailchimp
@@ -109,7 +114,8 @@ TABLES: dict[str, dict[str, pa.DataType]] = {
         "channel": TEXT,  # web, app, pos
         "campaign_id": NUMBER, "discount_code": TEXT, "currency": TEXT,
         "subtotal": MONEY,  # sum of quantity x unit_price
-        "discount": MONEY, "shipping": MONEY, "tax": MONEY,  # tax on top; total = subtotal - discount + shipping + tax
+        "discount": MONEY, "shipping": MONEY, "tax": MONEY,  # total = subtotal - discount + shipping + tax
+        "tax_in_prices": FLAG,  # whether the shop shows its prices with tax; those here are without
         "total": MONEY, "payment_method": TEXT, "carrier": TEXT, "is_test": FLAG,
         "placed_at": TIME, "paid_at": TIME, "shipped_at": TIME, "promised_at": TIME,
         "delivered_at": TIME, "canceled_at": TIME, "cancel_reason": TEXT,

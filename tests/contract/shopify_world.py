@@ -131,6 +131,7 @@ def _order(
         "order_id": n, **who, **money, "channel": ("web", "app", "pos")[n % 3],
         "country": "DE", "city": "Köln", "subtotal": subtotal, "discount": discount,
         "shipping": shipping, "tax": tax, "total": total, "is_test": n in TEST_ORDERS,
+        "tax_in_prices": currency == "GBP",
         "carrier": "DHL", "placed_at": placed, "shipped_at": shipped, "cart_id": n,
         "promised_at": placed + timedelta(days=4), "paid_at": shipped,
         "delivered_at": shipped and shipped + timedelta(days=2, hours=1),

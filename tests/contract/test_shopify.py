@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import pyarrow as pa
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.errors import SourceError
+from ingestion.exports.expressions import parse_expression, raw_column
 from ingestion.exports.vendor_mapping import VENDORS_DIR, load_vendor_mapping
 from ingestion.lake import Lake
 from ingestion.simulator.server import serving
@@ -503,7 +505,7 @@ def test_guest_orders_have_an_address_and_no_customer(
 
 
 def test_presentment_money_adds_up(shop: SimulatorUnderTest, tmp_path: Path) -> None:
-    """What the mapping takes: lines + tax + shipping - discounts = total, to the cent."""
+    """Lines + tax + shipping - discounts = total, to the cent; tax is added unless included."""
 
     def paid(bag: dict[str, Any]) -> Decimal:
         return Decimal(bag["presentmentMoney"]["amount"])
@@ -511,7 +513,11 @@ def test_presentment_money_adds_up(shop: SimulatorUnderTest, tmp_path: Path) -> 
     orders = _documents(_read(_connector(shop, tmp_path), "orders", {})).values()
     for order in orders:
         lines = sum(paid(line["discountedTotalSet"]) for line in order["lineItems"]["nodes"])
-        rest = paid(order["totalTaxSet"]) + paid(order["totalShippingPriceSet"])
+        tax = sum(
+            paid(t["priceSet"]) for line in order["lineItems"]["nodes"] for t in line["taxLines"]
+        )
+        assert tax == paid(order["totalTaxSet"]) > 0
+        rest = paid(order["totalShippingPriceSet"]) + (0 if order["taxesIncluded"] else tax)
         assert lines + rest - paid(order["cartDiscountAmountSet"]) == paid(order["totalPriceSet"])
         moved = [t for t in order["transactions"] if t["kind"] == "REFUND"]
         back = sum(paid(r["totalRefundedSet"]) for r in order["refunds"])
@@ -521,6 +527,36 @@ def test_presentment_money_adds_up(shop: SimulatorUnderTest, tmp_path: Path) -> 
             == (order["presentmentCurrencyCode"])
         )
     assert {o["presentmentCurrencyCode"] for o in orders} == {"EUR", "GBP", "BRL", "USD"}
+    assert {o["presentmentCurrencyCode"] for o in orders if o["taxesIncluded"]} == {"GBP"}
+
+
+@pytest.mark.parametrize(
+    ("fulfilment", "delivered", "status"),
+    [
+        ("FULFILLED", "2026-01-12", "delivered"),
+        ("PARTIALLY_FULFILLED", "2026-01-12", "processing"),  # the rest was not even sent
+        ("FULFILLED", None, "shipped"),
+        ("UNFULFILLED", None, "processing"),
+    ],
+)
+def test_part_of_an_order_is_not_the_order(
+    fulfilment: str, delivered: str | None, status: str
+) -> None:
+    [order] = [
+        checked.record
+        for checked in load_vendor_mapping(VENDORS_DIR / "shopify.yml").checked["orders"]
+        if checked.record.concept == "order"
+    ]
+    said = {
+        "displayFulfillmentStatus": fulfilment, "displayFinancialStatus": "PAID",
+        "cancelledAt": None, "fulfillments[0].deliveredAt": delivered,
+    }  # fmt: skip
+    expression = parse_expression(str(order.fields["status"]), "status")
+    columns = ", ".join(f"cast(? as varchar) as {raw_column(name)}" for name in said)
+    [(found,)] = duckdb.execute(
+        f"select {expression.sql} from (select {columns})", [*said.values()]
+    ).fetchall()
+    assert found == status
 
 
 def test_mapping_holds() -> None:

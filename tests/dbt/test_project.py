@@ -86,7 +86,15 @@ def test_layers_read_only_what_is_below_them(manifest: dict[str, Any]) -> None:
             "marketing",
         },
         "history": {"marts", "identity"},
-        "marketing": {"unified", "identity", "finance", "marketing", "marts", "reference"},
+        "marketing": {
+            "unified",
+            "identity",
+            "finance",
+            "commerce",
+            "marketing",
+            "marts",
+            "reference",
+        },
         "marts": {
             "unified",
             "identity",

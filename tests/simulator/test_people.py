@@ -1,6 +1,7 @@
 """The founded company: as many people as asked for, in families and firms, reachable and alike."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import phonenumbers
@@ -219,6 +220,26 @@ def test_reference_data_covers_four_years(founding: dict[str, pa.Table]) -> None
     assert 0.9 < pound.min() < pound.max() < 1.5
     newest = pc.max(founding["campaign"]["started_at"]).as_py()
     assert newest > START + timedelta(days=1400)
+
+
+def test_platforms_bill_what_their_campaigns_cost(founding: dict[str, pa.Table]) -> None:
+    spend = founding["ad_spend"].to_pandas()
+    campaigns = founding["campaign"].to_pandas().set_index("campaign_id")
+    per_campaign = spend.groupby("campaign_id")
+    assert set(campaigns.channel[[*per_campaign.groups]]) == {
+        "paid_search",
+        "paid_social",
+        "display",
+    }
+    for campaign_id, days in per_campaign:
+        campaign = campaigns.loc[campaign_id]
+        rate = Decimal("1.15") if campaign.channel == "display" else 1
+        assert set(days.currency) == {"USD" if campaign.channel == "display" else "EUR"}
+        assert abs(days.amount.sum() - campaign.actual_cost * rate) <= Decimal("0.01")
+        assert days.day.is_unique and len(days) > 7
+        assert days.day.min() == campaign.started_at.date()
+        assert days.day.max() == campaign.ended_at.date()
+    assert (spend.impressions > spend.clicks).all() and (spend.clicks > 0).all()
 
 
 def test_every_product_has_one_price_a_time_in_every_currency(

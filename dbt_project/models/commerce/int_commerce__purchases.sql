@@ -32,7 +32,6 @@ select
     orders.ordered_on,
     cast(date_trunc('month', orders.ordered_on) as date) as month_start,
     orders.customer_order_number,
-    lag(orders.ordered_on) over customers as previous_on,
     lead(orders.ordered_on) over customers as next_on,
     orders.ordered_on - lag(orders.ordered_on) over customers as gap_days,
     orders.revenue_reporting,

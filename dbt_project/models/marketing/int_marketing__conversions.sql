@@ -1,6 +1,6 @@
 {#- What marketing is given credit for. Orders and leads of tests and employees are none. -#}
 with internal as (
-    select customer_id from {{ ref('customer_360') }} where is_test or is_employee
+    select customer_id from {{ ref('int_commerce__internal_customers') }}
 ),
 
 orders as (

@@ -11,7 +11,7 @@ conversions as (
 ),
 
 internal as (
-    select customer_id from {{ ref('customer_360') }} where is_test or is_employee
+    select customer_id from {{ ref('int_commerce__internal_customers') }}
 ),
 
 touches as (
@@ -88,22 +88,25 @@ idle_paths as (
             rows between unbounded preceding and current row
         ) as first_touch_key
     from idle
+),
+
+paths as (
+    select
+        conversion_kind || ':' || first_touch_key as path_key,
+        cast(null as varchar) as conversion_key,
+        * exclude (first_touch_key, converted_at, next_conversion_key, leads_to_conversion)
+    from idle_paths
+    union all by name
+    select
+        next_conversion_key as path_key,
+        next_conversion_key as conversion_key,
+        * exclude (converted_at, next_conversion_key, leads_to_conversion)
+    from told_apart
+    where leads_to_conversion
 )
 
+-- while a conversion could still come of the others that began then, none of them is compared
 select
-    conversion_kind || ':' || first_touch_key as path_key,
-    cast(null as varchar) as conversion_key,
-    -- a conversion may still come of it
-    next_conversion_key is null and max(occurred_at) over (
-        partition by conversion_kind, first_touch_key
-    ) + to_days(lookback_days) > {{ as_of() }} as is_open,
-    * exclude (first_touch_key, converted_at, next_conversion_key, leads_to_conversion)
-from idle_paths
-union all by name
-select
-    next_conversion_key as path_key,
-    next_conversion_key as conversion_key,
-    false as is_open,
-    * exclude (converted_at, next_conversion_key, leads_to_conversion)
-from told_apart
-where leads_to_conversion
+    *,
+    max(occurred_at) over (partition by conversion_kind, path_key) + to_days(lookback_days) > {{ as_of() }} as is_open
+from paths

@@ -9,7 +9,8 @@ with stays as (
         channel,
         occurred_at,
         touch_key,
-        lag(channel) over along_path as previous_channel
+        lag(channel) over along_path as previous_channel,
+        max({{ reporting_date('occurred_at') }}) over (partition by conversion_kind, path_key) as last_on
     from {{ ref('int_marketing__paths') }}
     where not is_open
     window along_path as (partition by conversion_kind, path_key order by occurred_at, touch_key)
@@ -18,13 +19,13 @@ with stays as (
 
 steps as (
     select
-        conversion_kind, path_key, conversion_key, customer_id, occurred_at,
+        conversion_kind, path_key, conversion_key, customer_id, last_on,
         coalesce(previous_channel, '(start)') as from_channel,
         channel as to_channel
     from stays
     union all by name
     select
-        conversion_kind, path_key, conversion_key, customer_id, occurred_at,
+        conversion_kind, path_key, conversion_key, customer_id, last_on,
         channel as from_channel,
         case when conversion_key is null then '(null)' else '(conversion)' end as to_channel
     from stays
@@ -33,12 +34,7 @@ steps as (
 
 -- a path that led nowhere counts in the month of its last touch
 dated as (
-    select
-        steps.*,
-        coalesce(
-            conversions.converted_on,
-            max({{ reporting_date('steps.occurred_at') }}) over (partition by steps.conversion_kind, steps.path_key)
-        ) as ended_on
+    select steps.*, coalesce(conversions.converted_on, steps.last_on) as ended_on
     from steps
     left join {{ ref('int_marketing__conversions') }} as conversions
         on steps.conversion_key = conversions.conversion_key

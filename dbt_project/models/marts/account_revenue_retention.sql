@@ -15,9 +15,9 @@ windows as (
     cross join (values ('quarter', 3), ('year', 12)) as grains (comparison, months)
     where
         months.has_ended
-        -- only where the whole of the earlier window is known
+        -- only where the whole of the earlier window is known: sales may have begun in mid-month
         and months.next_month_start - to_months(12 + grains.months) >= (
-            select min(month_start) from {{ ref('int_commerce__months') }}
+            select min(ordered_on) from {{ ref('int_commerce__purchases') }}
         )
 ),
 

@@ -25,10 +25,20 @@ totals as (
     select
         conversion_kind, '{{ grain }}' as period_grain, {{ start }} as period_start,
         count(distinct conversion_key) as conversions_total,
-        count(distinct conversion_key) filter (where touch_key is not null) as conversions_with_touch,
         sum(revenue_reporting) as revenue_total
     from credits
     where model = 'linear'
+    group by all
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+-- the chain is made of the paths that are no longer open, in 'all' of fewer than there are conversions
+chains as (
+    {% for grain, start in [('month', 'month_start'), ('all', 'cast(null as date)')] %}
+    select conversion_kind, '{{ grain }}' as period_grain, {{ start }} as period_start, sum(steps) as conversions
+    from {{ ref('int_marketing__transitions') }}
+    where to_channel = '(conversion)'
     group by all
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -46,9 +56,13 @@ placed as (
     select
         shares.* exclude (month_start),
         totals.conversions_total,
-        totals.conversions_with_touch,
         coalesce(totals.revenue_total, 0) as revenue_total,
-        case shares.model when 'markov' then totals.conversions_with_touch else totals.conversions_total end as n,
+        case
+            when shares.model = 'markov' then coalesce(chains.conversions, 0) else totals.conversions_total
+        end as n,
+        shares.model <> 'markov' or shares.period_start is null
+        or shares.period_start + interval 1 month + to_days(kinds.lookback_days)
+        <= {{ reporting_date(as_of()) }} as is_complete,
         coalesce(sums.conversions, 0) as conversions_added,
         coalesce(sums.revenue_reporting, 0) as revenue_added,
         row_number() over in_order = count(*) over whole as is_last,
@@ -59,6 +73,11 @@ placed as (
         on
             shares.conversion_kind = totals.conversion_kind
             and shares.period_start is not distinct from totals.period_start
+    left join {{ ref('attribution_conversions') }} as kinds on shares.conversion_kind = kinds.conversion_kind
+    left join chains
+        on
+            shares.conversion_kind = chains.conversion_kind
+            and shares.period_start is not distinct from chains.period_start
     left join sums
         on
             shares.conversion_kind = sums.conversion_kind
@@ -89,18 +108,22 @@ cut as (
 
 amounts as (
     select
-        *,
+        cut.*,
         case
-            when model = 'markov' then conversions_cut - coalesce(lag(conversions_cut) over in_order, 0)
+            when cut.model = 'markov' then conversions_cut - coalesce(lag(conversions_cut) over in_order, 0)
             else conversions_added
         end as conversions,
         case
-            when model = 'markov' then revenue_cut - coalesce(lag(revenue_cut) over in_order, 0)
+            when cut.model = 'markov' then revenue_cut - coalesce(lag(revenue_cut) over in_order, 0)
             else revenue_added
         end as revenue_reporting,
-        coalesce(strftime(period_start, '%Y-%m'), 'all') as month
+        coalesce(strftime(period_start, '%Y-%m'), 'all') as month,
+        n >= models.minimum_conversions and is_complete as is_shown,
+        models.minimum_conversions,
+        models.adds_up
     from cut
-    window in_order as (partition by conversion_kind, period_start, model order by channel)
+    inner join {{ ref('attribution_models') }} as models on cut.model = models.model
+    window in_order as (partition by conversion_kind, period_start, cut.model order by channel)
 ),
 
 final as (
@@ -112,16 +135,15 @@ final as (
         amounts.model,
         amounts.channel,
         amounts.n,
-        models.minimum_conversions,
-        amounts.n >= models.minimum_conversions as is_shown,
-        case when amounts.n >= models.minimum_conversions then amounts.conversions end as conversions,
-        case when amounts.n >= models.minimum_conversions then amounts.revenue_reporting end as revenue_reporting,
+        amounts.minimum_conversions,
+        amounts.is_shown,
+        case when amounts.is_shown then amounts.conversions end as conversions,
+        case when amounts.is_shown then amounts.revenue_reporting end as revenue_reporting,
         {% for figure in figures %}
-        case when amounts.n >= models.minimum_conversions then amounts.{{ figure }} end as {{ figure }},
+        case when amounts.is_shown then amounts.{{ figure }} end as {{ figure }},
         {% endfor %}
-        models.adds_up
+        amounts.adds_up
     from amounts
-    inner join {{ ref('attribution_models') }} as models on amounts.model = models.model
 )
 
 select {{ contract_columns() }} from final

@@ -7,7 +7,11 @@
     'leads': ['leads', 'won_leads'],
     'credits': ['orders_last', 'orders_linear', 'revenue_last', 'revenue_linear'],
 } %}
-with messages as (
+with internal as (
+    select customer_id from {{ ref('int_commerce__internal_customers') }}
+),
+
+messages as (
     select
         campaign_key,
         count(*) filter (where is_sent) as sent,
@@ -18,7 +22,8 @@ with messages as (
         count(*) filter (where machine_at is not null) as touched_by_machine,
         count(*) filter (where is_unsubscribed) as unsubscribed,
         count(*) filter (where responded_at is not null) as responded
-    from {{ ref('fct_campaign_messages') }}
+    from {{ ref('fct_campaign_messages') }} as messages
+    anti join internal on messages.customer_id = internal.customer_id
     where campaign_key is not null
     group by campaign_key
 ),
@@ -29,14 +34,16 @@ sessions as (
         count(*) as sessions,
         count(*) filter (where customer_session_number = 1) as new_visitors,
         count(*) filter (where orders > 0) as sessions_with_order
-    from {{ ref('fct_web_sessions') }}
+    from {{ ref('fct_web_sessions') }} as sessions
+    anti join internal on sessions.customer_id = internal.customer_id
     where campaign_key is not null
     group by campaign_key
 ),
 
 leads as (
     select campaign_key, count(*) as leads, count(*) filter (where is_won) as won_leads
-    from {{ ref('fct_opportunities') }}
+    from {{ ref('fct_opportunities') }} as opportunities
+    anti join internal on opportunities.customer_id = internal.customer_id
     where campaign_key is not null and converted_from_key is null
     group by campaign_key
 ),

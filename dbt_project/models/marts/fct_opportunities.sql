@@ -25,18 +25,16 @@ stages as (
     group by opportunity_key
 ),
 
-converted as (
-    select converted_to_key, min(opportunity_key) as lead_key
-    from opportunities
-    where converted_to_key is not null
-    group by converted_to_key
+conversions as (
+    select * from {{ ref('int_marketing__lead_deals') }}
 ),
 
 joined as (
     select
         opportunities.opportunity_key,
-        converted.lead_key as converted_from_key,
-        opportunities.converted_to_key,
+        conversions.lead_key as converted_from_key,
+        coalesce(opportunities.converted_to_key, guessed.deal_key) as converted_to_key,
+        coalesce(conversions.is_inferred, guessed.is_inferred, false) as is_conversion_inferred,
         opportunities.source,
         opportunities.kind,
         assignments.customer_id,
@@ -59,8 +57,10 @@ joined as (
     from opportunities
     left join assignments on opportunities.person_record_key = assignments.record_key
     left join stages on opportunities.opportunity_key = stages.opportunity_key
-    left join converted on opportunities.opportunity_key = converted.converted_to_key
-    left join opportunities as deals on opportunities.converted_to_key = deals.opportunity_key
+    left join conversions on opportunities.opportunity_key = conversions.deal_key
+    left join conversions as guessed on guessed.is_inferred and opportunities.opportunity_key = guessed.lead_key
+    left join opportunities as deals
+        on coalesce(opportunities.converted_to_key, guessed.deal_key) = deals.opportunity_key
     left join stages as deal_stages on deals.opportunity_key = deal_stages.opportunity_key
 ),
 

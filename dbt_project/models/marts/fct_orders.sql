@@ -4,7 +4,7 @@ with orders as (
         {{ person_reference(email='email') }} as record_key,
         {{ reporting_date('ordered_at') }} as ordered_on,
         {{ reporting_date('delivered_at') }} as delivered_on,
-        status not in ('canceled', 'unavailable') as is_valid
+        {{ is_valid_order('status') }} as is_valid
     from {{ ref('orders') }}
 ),
 
@@ -18,7 +18,8 @@ lines as (
         count(*) as lines,
         sum(quantity) as units,
         sum(item_amount) as item_amount,
-        sum(tax_amount) as tax_amount,
+        sum(tax_amount) - coalesce(sum(included_tax_amount), 0) as added_tax_amount,
+        coalesce(sum(included_tax_amount), 0) as included_tax_amount,
         sum(shipping_amount) as shipping_amount,
         count(distinct seller_account_key) as sellers
     from {{ ref('fct_order_lines') }}
@@ -43,7 +44,8 @@ shipments as (
     select
         order_key,
         min(shipped_at) as shipped_at,
-        max(delivered_at) as delivered_at,
+        -- with its last parcel
+        case when count(*) = count(delivered_at) then max(delivered_at) end as delivered_at,
         max(estimated_delivery_at) as estimated_delivery_at
     from {{ ref('fulfilments') }}
     group by order_key
@@ -53,13 +55,22 @@ joined as (
     select
         orders.* replace (
             coalesce(orders.shipped_at, shipments.shipped_at) as shipped_at,
-            coalesce(orders.delivered_at, shipments.delivered_at) as delivered_at,
+            case
+                when
+                    orders.status = 'delivered' and orders.delivered_at is null
+                    and shipments.order_key is not null and shipments.delivered_at is null
+                    then 'shipped'
+                else orders.status
+            end as status,
+            coalesce(orders.delivered_at, arrivals.delivered_at) as delivered_at,
             coalesce(orders.estimated_delivery_at, shipments.estimated_delivery_at) as estimated_delivery_at,
-            coalesce(orders.delivered_on, {{ reporting_date('shipments.delivered_at') }}) as delivered_on,
+            coalesce(orders.delivered_on, {{ reporting_date('arrivals.delivered_at') }}) as delivered_on,
             coalesce(orders.discount_amount, 0) as discount_amount,
             coalesce(orders.shipping_amount, lines.shipping_amount, 0) as shipping_amount,
-            coalesce(orders.tax_amount, lines.tax_amount, 0) as tax_amount
+            coalesce(orders.tax_amount, lines.added_tax_amount, 0) as tax_amount,
+            coalesce(orders.included_tax_amount, lines.included_tax_amount, 0) as included_tax_amount
         ),
+        lines.included_tax_amount as lines_included_tax_amount,
         assignments.customer_id,
         coalesce(lines.lines, 0) as lines,
         coalesce(lines.units, 0) as units,
@@ -83,6 +94,40 @@ joined as (
     left join payments on orders.order_key = payments.order_key
     left join refunds on orders.order_key = refunds.order_key
     left join shipments on orders.order_key = shipments.order_key
+    -- parcels say nothing of what was not sent yet
+    left join shipments as arrivals
+        on
+            orders.order_key = arrivals.order_key
+            and orders.status not in ('created', 'approved', 'invoiced', 'processing')
+),
+
+-- tax in prices that is not in those of the lines is in what shipping costs
+taxed as (
+    select
+        joined.*,
+        case
+            when lines > 0
+                then greatest(0, least(included_tax_amount - lines_included_tax_amount, shipping_amount))
+            else coalesce(cast(
+                included_tax_amount * cast(shipping_amount as double)
+                / nullif(cast(total_amount - tax_amount as double), 0) as decimal(18, 4)
+            ), 0)
+        end as included_tax_of_shipping
+    from joined
+),
+
+parted as (
+    select
+        * exclude (included_tax_of_shipping, lines_included_tax_amount) replace (
+            shipping_amount - included_tax_of_shipping as shipping_amount,
+            case when lines > 0 then lines_included_tax_amount + included_tax_of_shipping else included_tax_amount end
+                as included_tax_amount,
+            tax_amount
+            + case
+                when lines > 0 then lines_included_tax_amount + included_tax_of_shipping else included_tax_amount
+            end as tax_amount
+        )
+    from taxed
 ),
 
 amounts as (
@@ -103,7 +148,7 @@ amounts as (
         end as parts_amount,
         joined.total_amount is not null as has_stated_total,
         rates.rate as reporting_rate
-    from joined
+    from parted as joined
     left join {{ ref('int_finance__rates') }} as rates
         on
             joined.currency = rates.currency

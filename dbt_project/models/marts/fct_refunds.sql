@@ -9,7 +9,7 @@ orders as (
         currency,
         {{ person_reference(email='email') }} as record_key,
         {{ reporting_date('ordered_at') }} as ordered_on,
-        status not in ('canceled', 'unavailable') as is_valid_order
+        {{ is_valid_order('status') }} as is_valid_order
     from {{ ref('orders') }}
 ),
 

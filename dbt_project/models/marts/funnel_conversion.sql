@@ -5,7 +5,7 @@ with entries as (
 ),
 
 internal as (
-    select customer_id from {{ ref('customer_360') }} where is_test or is_employee
+    select customer_id from {{ ref('int_commerce__internal_customers') }}
 ),
 
 steps as (

@@ -19,54 +19,25 @@ waits as (
     group by firsts.customer_id, firsts.first_on
 ),
 
-by_day as (
-    select cohort, days, count(*) filter (where has_returned) as returned, count(*) as leaving
-    from (
-        select 'all' as cohort, days, has_returned from waits
-        union all
-        select year(first_on) || '-Q' || quarter(first_on), days, has_returned from waits
-    ) as cohorts
-    group by all
+cohorts as (
+    select 'all' as cohort, days, has_returned from waits
+    union all
+    select year(first_on) || '-Q' || quarter(first_on), days, has_returned from waits
 ),
 
-at_risk as (
-    select
-        *,
-        sum(leaving) over (
-            partition by cohort order by days rows between current row and unbounded following
-        ) as waiting
-    from by_day
-),
-
-curve as (
-    select
-        cohort,
-        days,
-        waiting,
-        returned,
-        product(1 - returned / waiting) over (partition by cohort order by days) as survival,
-        sum(returned / nullif(cast(waiting as double) * (waiting - returned), 0)) over (
-            partition by cohort order by days
-        ) as greenwood
-    from at_risk
-),
-
-bounded as (
-    select
-        *,
-        -- of the logarithm of the logarithm, so that the bounds stay within 0 and 1
-        case when survival > 0 then {{ z() }} * sqrt(greenwood) / ln(survival) end as half_width
-    from curve
-    where returned > 0
-),
+curve as ({{ kaplan_meier('cohorts', ['cohort'], 'days', 'has_returned') }}),
 
 final as (
     select
-        *,
+        cohort,
+        t as days,
+        at_risk as waiting,
+        events as returned,
         round(1 - survival, 9) as share_returned,
-        round(1 - survival ** exp(-half_width), 9) as ci_high,
-        round(1 - survival ** exp(half_width), 9) as ci_low
-    from bounded
+        round(1 - ci_high, 9) as ci_low,
+        round(1 - ci_low, 9) as ci_high
+    from curve
+    where events > 0
 )
 
 select {{ contract_columns() }} from final

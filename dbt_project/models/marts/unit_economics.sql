@@ -26,13 +26,11 @@ purchases as (
 
 media as (
     select
-        date_trunc('month', spend.spent_on) as month_start,
-        sum({{ in_reporting_currency('spend.amount', 'rates.rate') }}) as media_reporting,
-        bool_and(rates.rate is not null) as has_rates
-    from {{ ref('ad_spend') }} as spend
-    left join {{ ref('int_finance__rates') }} as rates
-        on spend.currency = rates.currency and spend.spent_on >= rates.valid_from and spend.spent_on < rates.valid_to
-    where spend.amount is not null
+        date_trunc('month', spent_on) as month_start,
+        sum(amount_reporting) as media_reporting,
+        bool_and(amount_reporting is not null) as has_rates
+    from {{ ref('fct_ad_spend') }}
+    where amount is not null
     group by all
 ),
 
@@ -67,6 +65,7 @@ joined as (
         end as further_gap,
         coalesce(purchases.revenue_reporting, 0) as revenue_reporting,
         (retention.customers_at_start + retention.customers_at_end) / 2.0 as average_customers,
+        coalesce(retention.is_mature, false) as is_mature,
         retention.churn_rate,
         cast(purchases.revenue_with_cost - purchases.cost_reporting as double)
         / nullif(cast(purchases.revenue_with_cost as double), 0) as gross_margin,
@@ -82,7 +81,8 @@ joined as (
 measured as (
     select
         *,
-        cast(revenue_reporting as double) / nullif(average_customers, 0) as arpa,
+        -- before anybody can have lapsed it is not known how many customers there are
+        case when is_mature then cast(revenue_reporting as double) / nullif(average_customers, 0) end as arpa,
         cast(media_reporting as double) / nullif(paid_new_customers, 0) as cac_paid,
         cast(media_reporting + further_reporting as double) / nullif(new_customers, 0) as cac_fully_loaded,
         cast(media_reporting as double) / nullif(new_customers, 0) as cac_blended,

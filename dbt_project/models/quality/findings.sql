@@ -20,6 +20,20 @@ findings as (
     from {{ ref('payments') }}
     where order_key not in (select order_key from orders)
     union all
+    select
+        'refunds', source, 'unknown_order',
+        'the order of the refund is not known: it is in no revenue, net of refunds or not', refund_key
+    from {{ ref('fct_refunds') }}
+    where ordered_on is null
+    union all
+    select
+        'refunds', source, 'no_exchange_rate',
+        'no rate on the day of the refund: it counts as nothing given back', refund_key
+    from {{ ref('fct_refunds') }}
+    where
+        amount is not null and ordered_on is not null
+        and (amount_reporting is null or amount_in_order_currency is null)
+    union all
     select 'survey_responses', source, 'unknown_order', 'the order of the answer is not known', survey_response_key
     from {{ ref('int_survey__responses') }}
     where order_key is not null and order_key not in (select order_key from orders)

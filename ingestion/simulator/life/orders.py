@@ -28,6 +28,7 @@ LATE, LOST, DAMAGED, WRONG = range(4)
 _CANCEL_REASONS = ("customer", "inventory", "fraud", "declined")
 _DISCOUNTS = (0, 5, 10, 15, 20, 30)
 _TAX = {"DE": 1900, "AT": 2000, "GB": 2000, "US": 800, "BR": 1700, "PT": 2300, "KZ": 1200}
+_TAX_IN_PRICES = ("GB",)  # where the shop shows its prices with tax
 _TRANSIT = {"DE": 2, "AT": 3, "GB": 4, "US": 6, "BR": 9, "PT": 5, "KZ": 10}
 _CARRIERS = {
     "DE": ("DHL", "DPD", "Hermes"), "AT": ("Post AT", "DPD"), "GB": ("Royal Mail", "Evri"),
@@ -106,6 +107,12 @@ def fulfil(
     line_discount = gross * percent[lines] // 100
     rate = np.array([_TAX.get(c, 1900) for c in country], np.int64)
     line_tax = ((gross - line_discount) * rate[lines] + 5000) // 10000
+    # a price with tax is whole cents a unit, and so is the tax in it
+    shown = np.isin(country, _TAX_IN_PRICES)
+    line_tax = np.where(
+        shown[lines] & (line_discount == 0),
+        (unit * rate[lines] + 5000) // 10000 * placed.line_quantity, line_tax,
+    )  # fmt: skip
     subtotal, discount, tax = (sum_by(lines, v, n) for v in (gross, line_discount, line_tax))
     pos = placed.channel == 2
     free = pos | (subtotal - discount >= _FREE_FROM[currency])
@@ -171,7 +178,8 @@ def fulfil(
             "channel": pick(CHANNELS, placed.channel), "campaign_id": placed.campaign_id,
             "discount_code": code[placed.discount_percent], "currency": currencies,
             "subtotal": subtotal, "discount": discount, "shipping": shipping, "tax": tax,
-            "total": total, "payment_method": pick(METHODS, method), "carrier": carrier,
+            "tax_in_prices": shown, "total": total,
+            "payment_method": pick(METHODS, method), "carrier": carrier,
             "is_test": cast.test[person], "placed_at": placed.at, "paid_at": paid,
             "shipped_at": shipped, "promised_at": np.where(gone, NONE, promised),
             "delivered_at": delivered, "canceled_at": canceled,

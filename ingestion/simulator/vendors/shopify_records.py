@@ -55,6 +55,10 @@ def _order_money(value: str) -> str:
     return _money(value, "o.currency", "o.to_shop")
 
 
+def _line_money(value: str) -> str:
+    return _money(value, "l.currency", "l.to_shop")
+
+
 # A late commit has a time long past when it is first seen, so "so far" is asked of every change.
 def _so_far(at: str, key: str) -> str:
     return f"case when coalesce(happened({at}, {key}), false) then date_trunc('second', {at}) end"
@@ -273,8 +277,19 @@ from refund_document
 
 _ORDERS = f"""
 with recursive {_RECORDS}, {_RATES}, {_PLACED}, {_REFUNDED}, {_PAID}, {_REFUND_DOCUMENTS},
+-- where prices hold tax, the one before a discount holds that of the price before the discount
+shown as (
+    select l.*, o.currency, o.to_shop,
+        case when o.tax_in_prices then coalesce(l.tax, 0) else 0 end as shown_tax,
+        l.quantity * l.unit_price - coalesce(l.discount, 0) as net,
+        l.unit_price + cast(
+            coalesce(l.unit_price * shown_tax / nullif(net, 0), 0) as decimal(18, 2)
+        ) as shown_price
+    from world.order_line as l inner join placed as o on l.order_id = o.order_id
+),
 line as (
-    select l.order_id, sum(l.discount) as discount, list(to_json({{
+    select l.order_id, sum(l.discount) as discount,
+        sum(l.quantity * l.shown_price - l.net - l.shown_tax) as shown_discount, list(to_json({{
         id: {_gid("LineItem", "l.line_id")},
         title: product.name,
         sku: product.sku,
@@ -282,15 +297,14 @@ line as (
         currentQuantity: l.quantity - coalesce(back.quantity, 0),
         product: {{id: {_gid("Product", "l.product_id")}}},
         variant: {{id: {_gid("ProductVariant", "l.product_id")}}},
-        originalUnitPriceSet: {_order_money("l.unit_price")},
-        originalTotalSet: {_order_money("(l.quantity * l.unit_price)")},
-        discountedTotalSet: {_order_money("(l.quantity * l.unit_price - coalesce(l.discount, 0))")},
+        originalUnitPriceSet: {_line_money("l.shown_price")},
+        originalTotalSet: {_line_money("(l.quantity * l.shown_price)")},
+        discountedTotalSet: {_line_money("(l.net + l.shown_tax)")},
         taxLines: case when coalesce(l.tax, 0) = 0 then [] else [
-            {{title: 'VAT', priceSet: {_order_money("l.tax")}}}
+            {{title: 'VAT', priceSet: {_line_money("l.tax")}}}
         ] end
     }}) order by l.line_id) as nodes
-    from world.order_line as l
-    inner join placed as o on l.order_id = o.order_id
+    from shown as l
     left join world.product as product on l.product_id = product.product_id
     left join (
         select l.line_id, sum(l.quantity) as quantity
@@ -317,6 +331,8 @@ back as (
 ),
 shop_order as (
     select o.*, line.nodes as lines, coalesce(line.discount, 0) as line_discount,
+        coalesce(line.shown_discount, 0) as shown_discount,
+        case when o.tax_in_prices then coalesce(o.tax, 0) else 0 end as shown_tax,
         money.transactions, money.gateways, back.refunds, coalesce(back.amount, 0) as refunded,
         kept.external_id, coalesce(kept.is_erased, false) as is_erased,
         campaign.utm_source, campaign.utm_medium, campaign.utm_campaign,
@@ -364,7 +380,7 @@ select
         sourceName: case o.channel when 'app' then 'mobile_app' else o.channel end,
         currencyCode: '{SHOP_CURRENCY}',
         presentmentCurrencyCode: o.currency,
-        taxesIncluded: false,
+        taxesIncluded: coalesce(o.tax_in_prices, false),
         displayFinancialStatus: o.financial_status,
         displayFulfillmentStatus: case when o.shipped_at is null
             then 'UNFULFILLED' else 'FULFILLED' end,
@@ -379,8 +395,8 @@ select
             }} end,
         totalPriceSet: {_order_money("o.total")},
         currentTotalPriceSet: {_order_money("greatest(o.total - o.refunded, 0)")},
-        subtotalPriceSet: {_order_money("(o.subtotal - coalesce(o.discount, 0))")},
-        totalDiscountsSet: {_order_money("coalesce(o.discount, 0)")},
+        subtotalPriceSet: {_order_money("(o.subtotal - coalesce(o.discount, 0) + o.shown_tax)")},
+        totalDiscountsSet: {_order_money("(coalesce(o.discount, 0) - o.line_discount + o.shown_discount)")},
         cartDiscountAmountSet: {_order_money("(coalesce(o.discount, 0) - o.line_discount)")},
         totalTaxSet: {_order_money("coalesce(o.tax, 0)")},
         totalShippingPriceSet: {_order_money("coalesce(o.shipping, 0)")},
@@ -495,7 +511,7 @@ line as (
         quantity: l.quantity,
         product: {{id: {_gid("Product", "l.product_id")}}},
         variant: {{id: {_gid("ProductVariant", "l.product_id")}}},
-        originalUnitPriceSet: {_money("coalesce(l.amount, 0)", "l.currency", "l.to_shop")}
+        originalUnitPriceSet: {_line_money("coalesce(l.amount, 0)")}
     }}) order by l.position) as nodes
     from priced as l left join world.product as product on l.product_id = product.product_id
     group by l.cart_id

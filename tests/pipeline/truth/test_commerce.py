@@ -4,7 +4,7 @@ Who is one customer is tested elsewhere: here the customers are those of the war
 they bought is what the world says they did.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
 from itertools import pairwise
@@ -230,6 +230,38 @@ def test_customers_who_stay_and_who_lapse(simulated: Simulated) -> None:
              len(start - end), allowed)
         )  # fmt: skip
     assert set(rows) == expected and len(rows) == len(expected)
+
+
+def test_what_a_new_customer_costs(simulated: Simulated) -> None:
+    """What the platforms billed, a part of it in dollars, over those who bought first then."""
+    bought = purchases_of(simulated)
+    firsts = Counter(b[0][0].replace(day=1) for b in bought.values())
+    spent: dict[date, float] = dict(
+        simulated.ask(
+            "select strptime(period, '%Y-%m')::date, numerator from truth.kpis"
+            " where kpi_id = 'ad_spend' and period <> 'all'"
+        )
+    )
+    expected = {
+        month: (round(spent[month]), firsts[month], round(spent[month] / firsts[month], 2))
+        for month in months_of(simulated, bought)
+    }
+    found = simulated.ask(
+        "select month_start, round(media_reporting)::int, new_customers, round(cac_blended, 2)"
+        " from w.marts.unit_economics"
+    )
+    assert {month: tuple(figures) for month, *figures in found} == expected
+    assert all(cost for _, _, cost in expected.values())
+    [(campaigns, billed, labelled)] = simulated.ask(
+        "select count(*), count(campaign_name), count(distinct campaign_key)"
+        " from w.marts.fct_ad_spend"
+    )
+    assert 0 < billed == campaigns and labelled > 10
+    [(priced, months)] = simulated.ask(
+        "select count(*) filter (kpi_id = 'cac_blended'), count(*) filter (kpi_id = 'ltv_to_cac')"
+        " from w.marts.kpi_values where dimension = 'all'"
+    )
+    assert priced == len(expected) and months > 0
 
 
 def test_scores_of_recency_frequency_and_money(simulated: Simulated) -> None:
