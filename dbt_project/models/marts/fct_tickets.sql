@@ -180,8 +180,9 @@ judged as (
     select
         *,
         not is_open and not is_merged as is_finished,
-        -- only when the days have passed is it known that nobody came back
+        -- only when the days have passed is it known that nobody came back; when somebody did, not every system tells
         case
+            when reopens > 0 and first_reopened_at is null then null
             when first_solved_at + interval 14 day <= {{ as_of() }}
                 then coalesce(first_reopened_at > first_solved_at + interval 14 day, true)
         end as has_stayed_solved,

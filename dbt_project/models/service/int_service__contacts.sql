@@ -50,6 +50,7 @@ contacts as (
         tickets.created_at as started_at,
         case when not coalesce(tickets.is_merged, false) then resolutions.first_solved_at end as resolved_at,
         resolutions.first_reopened_at as reopened_at,
+        resolutions.reopens > 0 and resolutions.first_reopened_at is null as has_undated_reopening,
         further.further_message_at,
         tickets.status not in ('solved', 'closed') as is_open,
         waits.minutes + coalesce(queues.queue_seconds, 0) / 60 as wait_minutes,
@@ -70,6 +71,7 @@ contacts as (
         started_at,
         -- somebody answered: the contact ended when the talk did
         case when answered_at is not null then coalesce(ended_at, answered_at) end as resolved_at,
+        false as has_undated_reopening,
         false as is_open,
         queue_seconds / 60 as wait_minutes,
         false as is_waiting
@@ -132,6 +134,7 @@ select
     started_at,
     resolved_at,
     reopened_at,
+    coalesce(has_undated_reopening, false) as has_undated_reopening,
     further_message_at,
     is_open,
     wait_minutes,
