@@ -201,6 +201,8 @@ final as (
         end as finished_on,
         case
             when has_unlisted_replies and is_finished and agent_replies <= 1 then null
+            -- it was answered, but its messages are not known
+            when agent_replies = 0 and first_replied_at is not null and is_finished then null
             else agent_replies = 1 and is_finished
         end as is_one_touch,
         first_reply_minutes / 60 as first_reply_hours,
