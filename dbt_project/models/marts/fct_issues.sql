@@ -13,7 +13,7 @@ issues as (
         min(started_at) as started_at,
         max(started_at) as last_contact_at,
         count(*) as contacts,
-        count(*) filter (where contact_number > 1 and channel is distinct from channel_before) as channel_switches,
+        count(*) filter (where is_channel_switch) as channel_switches,
         count(distinct source) as systems,
         bool_or(is_open) as is_open,
         min(resolved_at) as first_resolved_at,

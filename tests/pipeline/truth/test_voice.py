@@ -197,8 +197,17 @@ def test_effort_that_is_seen_is_effort_that_is_felt(simulated: Simulated) -> Non
     simulated.agree(  # what was done for it is what service says of the customer
         "select customer_id, channel_switches, handoffs, repeat_contacts"
         " from w.marts.customer_effort where was_served",
-        "select customer_id, channel_switches, handoffs, repeat_contacts"
-        " from w.service.int_service__customers",
+        "select customer_id, switches, coalesce(handoffs, 0), repeats"
+        """
+        from (
+            select customer_id, count(*) filter (is_channel_switch) as switches,
+                count(*) filter (is_repeat) as repeats
+            from w.marts.fct_service_contacts where customer_id is not null group by 1
+        )
+        left join (
+            select customer_id, sum(handoffs) as handoffs from w.marts.fct_tickets group by 1
+        ) using (customer_id)
+        """,
     )
 
 
