@@ -125,7 +125,7 @@ select
     first_value(contact_key) over issue as issue_key,
     row_number() over issue as contact_number,
     row_number() over issue > 1 as is_repeat,
-    row_number() over issue > 1 and channel is distinct from lag(channel) over issue as is_channel_switch,
+    row_number() over issue > 1 and (channel is distinct from lag(channel) over issue) as is_channel_switch,
     customer_id,
     kind,
     source,

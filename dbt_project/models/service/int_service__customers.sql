@@ -15,8 +15,9 @@ tickets as (
         customer_id,
         count(*) filter (where created_at > {{ as_of() }} - interval 12 month) as tickets_12_months,
         -- a rating that has no time of its own is as old as its ticket
-        arg_max(last_rating, (coalesce(rated_at, solved_at, closed_at, created_at), ticket_key))
-            filter (where last_rating is not null) as last_ticket_satisfaction
+        arg_max(last_rating, (coalesce(rated_at, solved_at, closed_at, created_at), ticket_key)) filter (
+            where last_rating is not null
+        ) as last_ticket_satisfaction
     from {{ ref('fct_tickets') }}
     where customer_id is not null
     group by customer_id

@@ -97,6 +97,19 @@ def test_shares_by_month(simulated: Simulated) -> None:
     )
 
 
+def test_merged_tickets_wait_in_their_winners(simulated: Simulated) -> None:
+    simulated.agree(
+        """
+        select n from w.marts.kpi_values
+        where kpi_id = 'waiting_time_hours' and period_grain = 'all' and dimension = 'all'
+        """,
+        """
+        select count(*) from request semi join people using (person_id)
+        where not is_merged and status in ('solved', 'closed')
+        """,
+    )
+
+
 def test_medians_of_those_who_waited(simulated: Simulated) -> None:
     """Of months in which every ticket was answered, Kaplan-Meier's median is the plain one."""
     simulated.agree(
