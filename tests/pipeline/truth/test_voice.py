@@ -175,7 +175,8 @@ def test_bounds_hold_what_all_who_were_asked_feel(simulated: Simulated) -> None:
             group by all
         )
         select s.kind, s.period_grain, s.invited, a.people, t.voices, t.known,
-            s.effective_n <= s.n + 1e-9, s.worst_score, s.weighted_score, s.best_score, t.felt, s.raw_score, t.felt_by_answered
+            s.effective_n <= s.n + 1e-9, s.worst_score, s.weighted_score, s.best_score, t.felt,
+            s.raw_score, t.felt_by_answered
         from w.marts.survey_scores_weighted as s
         left join truly as t on s.kind = t.kind and s.period_grain = t.period_grain
             and s.period_start is not distinct from t.period_start
