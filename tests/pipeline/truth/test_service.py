@@ -65,7 +65,7 @@ def test_the_help_desk_counts_the_same_or_we_know_why(simulated: Simulated) -> N
         from w.quality.ticket_metric_agreement
         """
     )
-    assert len(agreed) == 17
+    assert len(agreed) == 16
     assert [row for row in agreed if row[4] or row[2] + row[3] != row[1]] == []
     always = {
         "replies", "reopens", "assignee_stations", "first_reply_minutes",
@@ -332,13 +332,12 @@ def test_help_sessions(simulated: Simulated) -> None:
 def test_customers_have_their_effort(simulated: Simulated) -> None:
     simulated.agree(
         """
-        select customer_id, contacts, repeat_contacts, channel_switches, handoffs, open_tickets
+        select customer_id, contacts, repeat_contacts, tickets_12_months
         from w.service.int_service__customers
         """,
         """
-        select c.customer_id, count(*), count(*) filter (c.is_repeat),
-            count(*) filter (c.is_channel_switch), sum(coalesce(t.handoffs, 0))::bigint,
-            count(*) filter (t.is_open)
+        select c.customer_id, count(*), count(*) filter (c.contact_number > 1),
+            count(*) filter (t.created_at > clock()::timestamp - interval 12 month)
         from w.marts.fct_service_contacts as c
         left join w.marts.fct_tickets as t using (ticket_key)
         where c.customer_id is not null group by all
