@@ -709,7 +709,8 @@ def mapped(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
     for table, records in load_vendor_mapping(VENDORS_DIR / "zendesk.yml").checked.items():
         documents = warehouse.live(table).values()
         for record in records:
-            nested = [(d, c) for d in documents for c in d["child_events"]] if record.levels else []
+            member = (record.record.each or "").removesuffix("[]")
+            nested = [(d, c) for d in documents for c in d[member]] if record.levels else []
             columns = {
                 f"raw.{name}": [text_at(row[place.level], place.path) for row in nested]
                 if record.levels
