@@ -552,7 +552,7 @@ observations as (
         cast(wait_minutes / 60 as decimal(18, 4)) as total
     from fct_service_contacts
     where
-        not is_open
+        not is_open and not is_merged
     union all
     select
         'one_touch_rate' as kpi_id,

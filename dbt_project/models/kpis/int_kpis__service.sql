@@ -83,7 +83,7 @@ durations as (
         contacts.wait_minutes, not contacts.is_open
     from {{ ref('fct_service_contacts') }} as contacts
     left join people on contacts.customer_id = people.customer_id
-    where not coalesce(people.is_internal, false)
+    where not contacts.is_merged and not coalesce(people.is_internal, false)
 ),
 
 subjects as (

@@ -14,14 +14,14 @@ with voices as (
             when 'source' then voices.source when 'region' then coalesce(voices.region, '(unknown)') else 'all'
         end as dimension_value,
         voices.answer_value
-    from {{ ref('fct_voices') }} as voices
+    from {{ ref('int_survey__voices') }} as voices
     cross join (values ('all'), ('source'), ('region')) as dimensions (dimension)
     where
         voices.period_grain in ('month', 'all')
         and (
             (voices.kind = 'nps' and not voices.is_internal and voices.relation in ('relationship', 'transactional'))
-            {#- of groups of employees only the whole is told: small ones could be worked out from it #}
-            or (voices.kind = 'enps' and dimensions.dimension = 'all')
+            {#- of employees only whole months are told: small groups and months could be worked out from more #}
+            or (voices.kind = 'enps' and dimensions.dimension = 'all' and voices.period_grain = 'month')
         )
 ),
 

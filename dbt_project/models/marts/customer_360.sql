@@ -88,32 +88,6 @@ tickets as (
     group by customer_id
 ),
 
-voice as (
-    select
-        customer_id,
-        count(*) as survey_responses,
-        arg_max(score, (responded_at, response_key)) filter (
-            where nps_group is not null and responded_at is not null
-        ) as last_nps_score,
-        arg_max(nps_group, (responded_at, response_key)) filter (
-            where nps_group is not null and responded_at is not null
-        ) as last_nps_group,
-        arg_max(score, (responded_at, response_key)) filter (
-            where is_satisfied is not null and responded_at is not null
-        ) as last_csat_score,
-        avg(cast(score as decimal(18, 4))) filter (where is_satisfied is not null) as average_csat_score,
-        arg_max(score, (responded_at, response_key)) filter (
-            where is_easy is not null and responded_at is not null
-        ) as last_ces_score,
-        max(responded_at) as last_responded_at,
-        arg_max(comment, (responded_at, response_key)) filter (
-            where comment is not null and responded_at is not null
-        ) as last_comment
-    from {{ ref('fct_survey_responses') }}
-    where customer_id is not null
-    group by customer_id
-),
-
 sales as (
     select
         customer_id,
@@ -172,8 +146,6 @@ joined as (
         tickets.average_first_reply_hours,
         tickets.average_resolution_hours,
         coalesce(tickets.reopens, 0) as reopens,
-        coalesce(voice.survey_responses, 0) as survey_responses,
-        voice.* exclude (customer_id, survey_responses),
         coalesce(sales.opportunities, 0) as opportunities,
         coalesce(sales.won_opportunities, 0) as won_opportunities,
         sales.first_lead_at,
@@ -192,7 +164,6 @@ joined as (
     left join households on identities.customer_id = households.customer_id
     left join orders on identities.customer_id = orders.customer_id
     left join tickets on identities.customer_id = tickets.customer_id
-    left join voice on identities.customer_id = voice.customer_id
     left join sales on identities.customer_id = sales.customer_id
     left join engagement on identities.customer_id = engagement.customer_id
     left join journey on identities.customer_id = journey.customer_id
@@ -222,9 +193,7 @@ final as (
         of_service.tickets_12_months,
         of_service.mean_wait_minutes,
         of_service.last_ticket_satisfaction,
-        of_voice.survey_invitations,
-        of_voice.last_nps_at,
-        of_voice.effort_index,
+        of_voice.* exclude (customer_id),
         of_marketing.first_touch_channel,
         of_marketing.last_touch_channel,
         of_marketing.marketing_touches,

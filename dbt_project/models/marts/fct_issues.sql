@@ -13,13 +13,14 @@ issues as (
         min(started_at) as started_at,
         max(started_at) as last_contact_at,
         count(*) as contacts,
-        count(*) filter (where contact_number > 1 and channel is distinct from channel_before) as channel_switches,
+        count(*) filter (where is_channel_switch) as channel_switches,
         count(distinct source) as systems,
         bool_or(is_open) as is_open,
         min(resolved_at) as first_resolved_at,
         max(resolved_at) filter (where contact_number = 1) as first_contact_resolved_at,
         max(further_message_at) filter (where contact_number = 1) as further_message_at,
         max(reopened_at) filter (where contact_number = 1) as reopened_at,
+        coalesce(bool_or(has_undated_reopening) filter (where contact_number = 1), false) as has_undated_reopening,
         min(started_at) filter (where contact_number = 2) as second_contact_at
     from contacts
     group by issue_key
@@ -42,12 +43,15 @@ judged as (
     select
         *,
         case
-            when resolved_at is not null
-                then
-                    first_contact_resolved_at is not null and coalesce(recontacted_at > first_contact_resolved_at, true)
+            when resolved_at is null then null
+            when first_contact_resolved_at is null or recontacted_at <= first_contact_resolved_at then false
+            -- the solution that is known may be the one after the reopening
+            when not has_undated_reopening then true
         end as is_resolved_at_first_contact,
-        {{ minutes_between('first_contact_resolved_at', 'recontacted_at') }}
-        / 1440 as days_to_recontact
+        case
+            when not has_undated_reopening
+                then {{ minutes_between('first_contact_resolved_at', 'recontacted_at') }} / 1440
+        end as days_to_recontact
     from recontacts
 ),
 

@@ -1,4 +1,8 @@
 {#- Status by status what became of each ticket; the last state goes on. -#}
+{#- A status that no system told goes on for as long as the ticket is open. -#}
+{% set has_minutes -%}
+states.ends_at is not null or states.status <> 'closed' or (states.status is null and tickets.is_open)
+{%- endset %}
 with final as (
     select
         states.ticket_key || ':' || states.state_number as state_key,
@@ -14,12 +18,12 @@ with final as (
         states.ends_at,
         states.ends_at is null as is_current,
         case
-            when states.ends_at is not null or states.status <> 'closed'
+            when {{ has_minutes }}
                 then
                     {{ minutes_so_far('states.starts_at', 'states.ends_at') }}
         end as minutes,
         case
-            when states.ends_at is not null or states.status <> 'closed'
+            when {{ has_minutes }}
                 then
                     {{ in_minutes('ends.business_microseconds - starts.business_microseconds') }}
         end as business_minutes

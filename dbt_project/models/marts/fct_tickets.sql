@@ -185,8 +185,9 @@ judged as (
     select
         *,
         not is_open and not is_merged as is_finished,
-        -- only when the days have passed is it known that nobody came back
+        -- only when the days have passed is it known that nobody came back; when somebody did, not every system tells
         case
+            when reopens > 0 and first_reopened_at is null then null
             when first_solved_at + interval 14 day <= {{ as_of() }}
                 then coalesce(first_reopened_at > first_solved_at + interval 14 day, true)
         end as has_stayed_solved,
@@ -205,6 +206,8 @@ final as (
         end as finished_on,
         case
             when has_unlisted_replies and is_finished and agent_replies <= 1 then null
+            -- it was answered, but its messages are not known
+            when agent_replies = 0 and first_replied_at is not null and is_finished then null
             else agent_replies = 1 and is_finished
         end as is_one_touch,
         first_reply_minutes / 60 as first_reply_hours,

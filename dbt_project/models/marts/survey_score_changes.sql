@@ -1,9 +1,10 @@
 {#- Each period of a score against the period before and the same period of the year before. Changed is what
-    the interval of the difference says, and nothing is said where either period has few answers. -#}
+    the interval of the difference says, and nothing is said where either period has few answers. eNPS is told by
+    month only: a month too small to be told could be worked out from a longer period. -#}
 with voices as (
     select *
-    from {{ ref('fct_voices') }}
-    where period_grain <> 'all' and (not is_internal or kind = 'enps')
+    from {{ ref('int_survey__voices') }}
+    where case when kind = 'enps' then period_grain = 'month' else period_grain <> 'all' and not is_internal end
 ),
 
 periods as (

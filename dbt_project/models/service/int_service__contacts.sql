@@ -50,8 +50,10 @@ contacts as (
         tickets.created_at as started_at,
         case when not coalesce(tickets.is_merged, false) then resolutions.first_solved_at end as resolved_at,
         resolutions.first_reopened_at as reopened_at,
+        resolutions.reopens > 0 and resolutions.first_reopened_at is null as has_undated_reopening,
         further.further_message_at,
         tickets.status not in ('solved', 'closed') as is_open,
+        coalesce(tickets.is_merged, false) as is_merged,
         waits.minutes + coalesce(queues.queue_seconds, 0) / 60 as wait_minutes,
         coalesce(waits.is_running, false) as is_waiting
     from tickets
@@ -70,7 +72,9 @@ contacts as (
         started_at,
         -- somebody answered: the contact ended when the talk did
         case when answered_at is not null then coalesce(ended_at, answered_at) end as resolved_at,
+        false as has_undated_reopening,
         false as is_open,
+        false as is_merged,
         queue_seconds / 60 as wait_minutes,
         false as is_waiting
     from conversations
@@ -120,11 +124,12 @@ select
     contact_key,
     first_value(contact_key) over issue as issue_key,
     row_number() over issue as contact_number,
+    row_number() over issue > 1 as is_repeat,
+    row_number() over issue > 1 and (channel is distinct from lag(channel) over issue) as is_channel_switch,
     customer_id,
     kind,
     source,
     channel,
-    lag(channel) over issue as channel_before,
     topic,
     stated_topic is not null as is_topic_stated,
     ticket_key,
@@ -132,8 +137,10 @@ select
     started_at,
     resolved_at,
     reopened_at,
+    coalesce(has_undated_reopening, false) as has_undated_reopening,
     further_message_at,
     is_open,
+    is_merged,
     wait_minutes,
     is_waiting
 from issues

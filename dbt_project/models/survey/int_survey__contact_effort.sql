@@ -4,10 +4,9 @@ select
     contacts.ticket_key,
     contacts.customer_id,
     greatest(coalesce(tickets.customer_messages, 0), 1) as messages,
-    (contacts.contact_number > 1 and contacts.channel is distinct from contacts.channel_before)::bigint
-        as channel_switches,
+    contacts.is_channel_switch::bigint as channel_switches,
     coalesce(tickets.handoffs, 0) as handoffs,
-    (contacts.contact_number > 1)::bigint as repeat_contacts,
+    contacts.is_repeat::bigint as repeat_contacts,
     coalesce(contacts.wait_minutes, 0) as wait_minutes
 from {{ ref('int_service__contacts') }} as contacts
 left join {{ ref('fct_tickets') }} as tickets on contacts.ticket_key = tickets.ticket_key

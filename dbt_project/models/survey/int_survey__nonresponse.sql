@@ -1,5 +1,6 @@
-{#- What each invitation stands for when those who answered speak for all who were asked: classes of people
-    alike in what was known when they were asked, and in each the invited over those who answered. -#}
+{#- What each person's answer stands for when those who answered speak for all who were asked: classes of
+    people alike in what is known of the silent too, when they were asked or of the 60 days after it, and in
+    each the invited over those who answered. -#}
 {% set variables = ['activity', 'recency', 'trouble', 'value_quintile', 'tenure', 'country'] %}
 with people as (
     select customer_id, country, is_test or is_employee as is_internal from {{ ref('customer_360') }}
@@ -30,7 +31,11 @@ invitations as (
     from {{ ref('fct_survey_invitations') }} as invitations
     left join people on invitations.customer_id = people.customer_id
     left join answers on invitations.invitation_key = answers.invitation_key
-    where invitations.kind in ('nps', 'csat', 'ces') and not coalesce(people.is_internal, false)
+    left join {{ ref('int_survey__registry') }} as surveys on invitations.survey_key = surveys.survey_key
+    where
+        invitations.kind in ('nps', 'csat', 'ces') and not coalesce(people.is_internal, false)
+        -- where no answer would count nobody is silent
+        and coalesce(surveys.is_counted, true) and coalesce(surveys.ces_version, '2.0') = '2.0'
 ),
 
 orders as (
@@ -90,6 +95,12 @@ periods as (
             as period_start
     from histories
     cross join (values ('month'), ('quarter'), ('year'), ('all')) as grains (period_grain)
+    -- one voice per person and period: an invitation that was answered before a silent one, then the newest
+    qualify
+        row_number() over (
+            partition by kind, relation, grains.period_grain, period_start, coalesce(customer_id, invitation_key)
+            order by has_answered desc, sent_at desc, invitation_key desc
+        ) = 1
 ),
 
 cells as (
@@ -97,8 +108,10 @@ cells as (
         *,
         concat_ws(' ', kind, relation, period_grain, cast(period_start as varchar)) as cell,
         case
+            -- known of some before the days have passed, but not of others
+            when sent_at + interval 60 day > {{ as_of() }} then 'not yet known'
             when days_to_activity < 14 then 'within 14 days' when days_to_activity < 60 then 'within 60 days'
-            when days_to_activity < 180 then 'within 180 days' else 'none so far'
+            else 'none in 60 days'
         end as activity,
         case
             when days_since_order is null then 'never ordered' when days_since_order < 90 then 'within 90 days'

@@ -8,6 +8,7 @@ import orjson
 from ingestion.simulator.projection import Projection
 
 TARGETS = {"urgent": 60, "high": 240, "normal": 480, "low": 1440}  # first reply, business minutes
+WAIT_TARGETS = {"urgent": 480, "high": 1440, "normal": 2880, "low": 5760}  # in all, any minutes
 TOPICS = ("delivery", "product_quality", "payment", "returns", "size_fit", "price", "assortment",
           "website", "account", "support")  # fmt: skip
 
@@ -27,6 +28,11 @@ def time_text(column: str) -> str:
 def second_of(column: str) -> str:
     """SQL for the second since 1970 that a time falls into."""
     return f"(epoch_us({column}) // 1000000)"
+
+
+def _target(targets: dict[str, int]) -> str:
+    cases = " ".join(f"when '{priority}' then {m}" for priority, m in targets.items())
+    return f"case t.priority {cases} end"
 
 
 def _minutes(calendar: str, business: str) -> str:
@@ -79,7 +85,7 @@ def _field(number: int, title: str, kind: str, **more: Any) -> dict[str, Any]:
 
 def _policy(number: int, priority: str, target: int) -> dict[str, Any]:
     return {
-        "id": number, "title": f"First reply, {priority}", "position": number - 36009000,
+        "id": number, "title": f"Targets, {priority}", "position": number - 36009000,
         "description": None,
         "filter": {
             "all": [{"field": "priority", "operator": "is", "value": priority}], "any": [],
@@ -88,7 +94,12 @@ def _policy(number: int, priority: str, target: int) -> dict[str, Any]:
             {
                 "priority": priority, "metric": "first_reply_time", "target": target,
                 "target_in_seconds": target * 60, "business_hours": True,
-            }
+            },
+            {
+                "priority": priority, "metric": "requester_wait_time",
+                "target": WAIT_TARGETS[priority], "target_in_seconds": WAIT_TARGETS[priority] * 60,
+                "business_hours": False,
+            },
         ],
     }  # fmt: skip
 
@@ -258,7 +269,8 @@ PROJECTIONS = {
         """,
     ),
     "ticket_events": _projection("ticket_events", _events(_with(_CHILDREN, "event"))),
-    # The first reply has a target in business time; the two other clocks run and rest by status.
+    # The first reply has a target in business time, the wait of the requester one in any time; its
+    # clock and that of the agents' work run and rest by status.
     "ticket_metric_events": _projection(
         "ticket_metric_events",
         f"""
@@ -267,6 +279,9 @@ PROJECTIONS = {
                 s.*, m.metric, m.number, list_contains(m.runs_in, status) as runs,
                 lag(list_contains(m.runs_in, status)) over turns as ran,
                 lag(status) over turns in ('solved', 'closed') as was_done,
+                coalesce(sum(date_diff('second', begins, ends)) filter (where list_contains(m.runs_in, status)) over (
+                    turns rows between unbounded preceding and 1 preceding
+                ), 0)::bigint as seconds_before,
                 1 + count(*) filter (where status = 'solved') over (turns rows between unbounded preceding and 1 preceding) as instance_id
             from spans as s, (values
                 ('agent_work_time', ['new', 'open'], 0), ('requester_wait_time', ['new', 'open', 'hold'], 1)
@@ -276,7 +291,7 @@ PROJECTIONS = {
         asked as (
             select
                 t.ticket_id, t.id as ticket, t.created_at, k.replied_at, s.ended_at, c.business,
-                case t.priority {" ".join(f"when '{p}' then {m}" for p, m in TARGETS.items())} end as target
+                {_target(TARGETS)} as target, {_target(WAIT_TARGETS)} as wait_target
             from tickets as t
             join clocked as c on t.created_at = c.moment
             left join talk as k using (ticket_id)
@@ -289,6 +304,12 @@ PROJECTIONS = {
             from asked as a
             join calendar as d
                 on a.business + a.target * 60 > d.worked * 60 and a.business + a.target * 60 <= (d.worked + d.minutes) * 60
+        ),
+        too_long as (
+            select a.*, c.instance_id, c.ends, c.begins + to_seconds(a.wait_target * 60 - c.seconds_before) as breached_at
+            from asked as a
+            join clocks as c on a.ticket_id = c.ticket_id and c.metric = 'requester_wait_time' and c.runs
+            where c.seconds_before <= a.wait_target * 60
         ),
         happenings as (
             select
@@ -319,6 +340,14 @@ PROJECTIONS = {
             union all
             select 51000000000 + ticket_id * 8 + 4, ticket, 'reply_time', 1, breached_at, 'breach', null, null
             from due where breached_at < coalesce(least(replied_at, ended_at), clock())
+            union all
+            select
+                51000000000 + ticket_id * 8 + 5, ticket, 'requester_wait_time', 1, created_at, 'apply_sla',
+                {{'target': wait_target, 'business_hours': false}}, null
+            from asked
+            union all
+            select 51000000000 + ticket_id * 8 + 6, ticket, 'requester_wait_time', instance_id, breached_at, 'breach', null, null
+            from too_long where breached_at < coalesce(ends, clock())
         )
         select
             id::varchar as id,
