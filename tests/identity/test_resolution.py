@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from dbt_project.enrichment.matching import FORM
 from tests.identity.resolution import Models, Resolution, compile_models, groups
 
 
@@ -241,3 +242,53 @@ def test_scored_pairs_tie_and_only_fresh_records_are_scored(models: Models) -> N
     assert (
         company.connection.execute(edges).fetchall() == at_once.connection.execute(edges).fetchall()
     )
+
+
+def test_a_form_is_known_by_the_content_of_its_own_record(models: Models) -> None:
+    rows = [
+        {"id": f"{source}:{n}", "first_name": f"{a}{b}o", "last_name": f"{b}{a}mann"}
+        for n, (source, a, b) in enumerate(
+            product(("shop", "crm"), ("kar", "lem", "tis"), ("del", "pra"))
+        )
+    ]
+    company = Resolution(models, preset="default")
+    company.put(*random.Random(3).sample(rows, len(rows)))
+
+    def build() -> list[str]:
+        company.build()
+        assert company.connection.execute(
+            f"""
+            select count(*), count(*) filter (form_hash = md5(content_hash || '{FORM}'))
+            from identity.int_identity__comparable
+            inner join identity.int_identity__matchable using (record_key)
+            """
+        ).fetchone() == (len(rows), len(rows))
+        fresh = "select record_key from identity.int_identity__fresh order by record_key"
+        return [key for (key,) in company.connection.execute(fresh).fetchall()]
+
+    assert len(build()) == len(rows)
+    assert build() == []
+    company.put(*(rows[n] | {"last_name": "Novak"} for n in (9, 2)))
+    assert build() == [rows[9]["id"], rows[2]["id"]]
+
+
+def test_a_record_that_turns_out_to_be_somebody_else_leaves(models: Models) -> None:
+    home = {"street": "Hauptstr. 7", "city": "Berlin"}
+    names = ("Anna Vogel", "Bernd Krause", "Clara Lang", "Dora Specht", "Emil Fuchs", "Gina Wolf")
+    company = Resolution(models, preset="default")
+    company.put(
+        {"id": "crm:6", "full_name": "Anna Vogel", "birth_date": date(1980, 1, 1), **home},
+        *(
+            {"id": f"shop:{9 - n}", "full_name": name, "birth_date": date(1980, 1, 1 + n), **home}
+            for n, name in enumerate(names)
+        ),
+    )
+    company.build()
+    before = company.build()
+    assert before["crm:6"] == before["shop:9"]
+    company.put(
+        {"id": "crm:6", "full_name": "Zora Petrova", "birth_date": date(1955, 5, 5),
+         "street": "Ringweg 3", "city": "Köln"}
+    )  # fmt: skip
+    after = company.build()
+    assert after["crm:6"] != after["shop:9"]
