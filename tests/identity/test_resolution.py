@@ -7,6 +7,8 @@ from itertools import product
 import pytest
 
 from dbt_project.enrichment.matching import FORM
+from ingestion.errors import SettingError
+from orchestration.identity import joining
 from tests.identity.resolution import Models, Resolution, compile_models, groups
 
 
@@ -292,3 +294,43 @@ def test_a_record_that_turns_out_to_be_somebody_else_leaves(models: Models) -> N
     )  # fmt: skip
     after = company.build()
     assert after["crm:6"] != after["shop:9"]
+
+
+def test_a_merge_of_two_accounts_of_one_bank_takes_nobody_apart(company: Resolution) -> None:
+    company.put(
+        {"id": "app:1", "email": "a@x.org"},
+        {"id": "bank:1", "email": "a@x.org"},
+        {"id": "bank:2", "email": "b@x.org"},
+        {"id": "bank:3", "email": "a@x.org"},
+    )
+    assert groups(company.build()) == [["app:1", "bank:1"], ["bank:2"], ["bank:3"]]
+    pairs = joining(company.connection, "app:1", "bank:2").to_pylist()
+    assert {tuple(p.values()) for p in pairs} == {("app:1", "bank:2"), ("bank:1", "bank:2")}
+    for pair in pairs:
+        company.decide("merge", *pair.values())
+    # a third account is not covered by what was decided on two
+    assert groups(company.build()) == [["app:1", "bank:1", "bank:2"], ["bank:3"]]
+    for key in ("app:1", "bank:1"):
+        company.decide("apart", key, "bank:2")
+    assert groups(company.build()) == [["app:1", "bank:1"], ["bank:2"], ["bank:3"]]
+
+
+def test_the_decision_that_two_are_one_overrules_what_keeps_their_other_records_apart(
+    company: Resolution,
+) -> None:
+    company.put(*({"id": f"shop:{n}", "email": "a@x.org"} for n in (1, 2)))
+    company.put(*({"id": f"shop:{n}", "email": "b@x.org"} for n in (3, 4)))
+    company.decide("apart", "shop:2", "shop:3")
+    company.build()
+    for pair in joining(company.connection, "shop:1", "shop:4").to_pylist():
+        company.decide("merge", *pair.values())
+    assert groups(company.build()) == [["shop:1", "shop:2", "shop:3", "shop:4"]]
+
+
+def test_a_merge_that_would_not_hold_is_refused(models: Models) -> None:
+    company = Resolution(models, max_records=3)
+    company.put(*({"id": f"shop:{n}", "email": "a@x.org"} for n in (1, 2)))
+    company.put(*({"id": f"shop:{n}", "email": "b@x.org"} for n in (3, 4)))
+    company.build()
+    with pytest.raises(SettingError, match="have 4 records, and a customer has at most 3"):
+        joining(company.connection, "shop:1", "shop:4")

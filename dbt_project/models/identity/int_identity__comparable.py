@@ -26,8 +26,7 @@ def model(dbt, session):
     if kept is not None and not fresh.num_rows:
         return kept
     made = matching.comparable(fresh)
-    place = pc.index_in(
-        made["record_key"], fresh["record_key"]
-    )  # another order than that of `fresh`
+    # `made` is in the order of its keys, `fresh` in none
+    place = pc.index_in(made["record_key"], fresh["record_key"])
     made = made.append_column("form_hash", fresh["form_hash"].take(place))
     return made if kept is None else pa.concat_tables([kept.cast(made.schema), made])
