@@ -1,5 +1,5 @@
 {#- The records that scores are made of: live ones that say more of a person than a mailbox. -#}
-with records as (
+with given as (
     select
         records.record_key,
         records.source,
@@ -26,6 +26,34 @@ with records as (
         ) is not null
         -- with identifiers alone nothing is scored
         and (select preset <> 'strict' from {{ ref('int_identity__settings') }})
+),
+
+contacts as (
+    select
+        record_key,
+        unnest([email, phone]) as contact,
+        lower(trim(full_name)) as full_name,
+        lower(trim(last_name)) as last_name
+    from given
+),
+
+-- a full name that another record of the mailbox or telephone has for its last name has no first name in it
+lone_last_names as (
+    select distinct contacts.record_key
+    from contacts
+    inner join contacts as others
+        on contacts.contact = others.contact and contacts.full_name = others.last_name
+    where contains(contacts.full_name, ' ')
+),
+
+records as (
+    select
+        given.* replace (
+            case when lone.record_key is null then given.last_name else coalesce(given.last_name, given.full_name) end
+                as last_name
+        )
+    from given
+    left join lone_last_names as lone on given.record_key = lone.record_key and given.first_name is null
 )
 
 select *, md5(cast(to_json(records) as varchar)) as content_hash

@@ -13,7 +13,12 @@ with identifiers as (
         on
             identifiers.identifier_type = shared.identifier_type
             and identifiers.identifier_value = shared.identifier_value
-    where identifiers.blocked_by is null and shared.identifier_type is null
+    left join {{ ref('int_identity__odd_records') }} as odd
+        on
+            identifiers.record_key = odd.record_key
+            and identifiers.identifier_type = odd.identifier_type
+            and identifiers.identifier_value = odd.identifier_value
+    where identifiers.blocked_by is null and shared.identifier_type is null and odd.record_key is null
 ),
 
 pairs as (
