@@ -28,7 +28,7 @@ FORM = hashlib.md5(  # of what `comparable` does: another form, and all records 
 _GROWTH = 2.0  # times as many records as learned from: the frequencies of names are others then
 
 _TEXTS = (
-    "record_key", "source", "email", "phone", "first_name", "last_name", "full_name", "street",
+    "record_key", "source", "email", "mailbox_kind", "phone", "first_name", "last_name", "full_name", "street",
     "postal_code", "city", "country", "company_name",
 )  # fmt: skip
 INPUT = pa.schema([*((c, pa.string()) for c in _TEXTS), ("birth_date", pa.date32())])  # fmt: skip
@@ -287,7 +287,8 @@ def comparable(records: pa.Table) -> pa.Table:
 
     Args:
         records: the columns of `INPUT`; any but record_key may be null. Phone is E.164 where it
-            is known, else as it was written.
+            is known, else as it was written. mailbox_kind is family or group where several people
+            read the mailbox, else null.
 
     Raises:
         ValueError: a column is missing, or a record_key is null or there twice.
