@@ -25,6 +25,8 @@ _HERE = Path(__file__).parent
 FORM = hashlib.md5(  # of what `comparable` does: another form, and all records are made anew
     b"".join((_HERE / name).read_bytes() for name in ("names.py", "nicknames.csv"))
 ).hexdigest()
+# of what `score` does besides the model: other rules or thresholds, and all pairs are judged anew
+RULES_HASH = hashlib.md5(Path(__file__).read_bytes()).hexdigest()
 _GROWTH = 2.0  # times as many records as learned from: the frequencies of names are others then
 
 _TEXTS = (

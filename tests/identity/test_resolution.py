@@ -334,3 +334,13 @@ def test_a_merge_that_would_not_hold_is_refused(models: Models) -> None:
     company.build()
     with pytest.raises(SettingError, match="have 4 records, and a customer has at most 3"):
         joining(company.connection, "shop:1", "shop:4")
+
+
+def test_other_rules_judge_all_pairs_anew(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    company = Resolution(models, preset="default")
+    company.put(*({"id": f"shop:{n}", "full_name": f"Kar{n}o Nuk{n}mann"} for n in range(4)))
+    fresh = "select count(*) from identity.int_identity__fresh"
+    for rules, expected in (("some", 4), ("some", 0), ("others", 4)):
+        monkeypatch.setattr("dbt_project.enrichment.matching.RULES_HASH", rules)
+        company.build()
+        assert company.connection.execute(fresh).fetchone() == (expected,)
