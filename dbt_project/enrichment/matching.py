@@ -30,8 +30,8 @@ RULES_HASH = hashlib.md5(Path(__file__).read_bytes()).hexdigest()
 _GROWTH = 2.0  # times as many records as learned from: the frequencies of names are others then
 
 _TEXTS = (
-    "record_key", "source", "email", "mailbox_kind", "phone", "first_name", "last_name", "full_name", "street",
-    "postal_code", "city", "country", "company_name",
+    "record_key", "source", "email", "mailbox_kind", "phone", "first_name", "last_name",
+    "full_name", "street", "postal_code", "city", "country", "company_name",
 )  # fmt: skip
 INPUT = pa.schema([*((c, pa.string()) for c in _TEXTS), ("birth_date", pa.date32())])  # fmt: skip
 EVIDENCE = pa.list_(

@@ -40,7 +40,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection
         create table person_record as
         select
             vendor || ':' || record_id as record_key, vendor as source,
-            lower(email) as email, {kind} as mailbox_kind, phone, first_name, last_name, null::varchar as full_name,
+            lower(email) as email, {kind} as mailbox_kind, phone,
+            first_name, last_name, null::varchar as full_name,
             birth_date, street, postal_code, city, country, company_name, person_id
         from read_parquet('{folder}/world/record/*.parquet')
         where changed_at <= timestamptz '{END.isoformat()}'
@@ -138,9 +139,10 @@ def test_mailboxes_addresses_telephones_and_companies() -> None:
     rows = [
         {"email": " Anna.Vogel22+shop@Mail.Example ", "phone": "+4915112345678",
          "street": "Hauptstraße 7a", "postal_code": "SE1 7AB", "company_name": "Nord Health GmbH"},
-        {"email": "info@nord.example", "mailbox_kind": "group", "phone": "0151 12345678", "street": "7 High Street",
-         "postal_code": "se17ab", "company_name": "NORD Health Ltd."},
-        {"email": "familie.vogel@mail.example", "mailbox_kind": "family", "phone": "123", "street": "Hauptstr. 7 a"},
+        {"email": "info@nord.example", "mailbox_kind": "group", "phone": "0151 12345678",
+         "street": "7 High Street", "postal_code": "se17ab", "company_name": "NORD Health Ltd."},
+        {"email": "familie.vogel@mail.example", "mailbox_kind": "family", "phone": "123",
+         "street": "Hauptstr. 7 a"},
         {"email": "n/a", "first_name": "Test", "street": "Rua das Flores, 12"},
     ]  # fmt: skip
     found = comparable(records(*rows))
