@@ -344,3 +344,24 @@ def test_other_rules_judge_all_pairs_anew(models: Models, monkeypatch: pytest.Mo
         monkeypatch.setattr("dbt_project.enrichment.matching.RULES_HASH", rules)
         company.build()
         assert company.connection.execute(fresh).fetchone() == (expected,)
+
+
+def test_an_erasure_is_told_once_and_again_only_after_a_return(company: Resolution) -> None:
+    company.put({"id": "shop:1", "email": "a@x.org"}, {"id": "shop:2", "email": "b@x.org"})
+    before = company.build()
+    company.remove("shop:1")
+    for n in range(3):
+        company.put({"id": f"crm:{n}", "email": f"{n}@x.org"})  # the registry grows
+        company.build()
+    assert [e[0] for e in company.events()] == ["erasure"]
+    company.put({"id": "shop:1", "email": "a@x.org"})
+    assert company.build()["shop:1"] == before["shop:1"]
+    company.build()
+    assert sorted(e[0] for e in company.events()) == ["erasure", "return"]
+    company.remove("shop:1")
+    for n in range(3, 5):
+        company.put({"id": f"crm:{n}", "email": f"{n}@x.org"})
+        company.build()
+    assert [e[1] for e in company.events("erasure")] == [before["shop:1"]] * 2
+    ids = "select count(distinct event_id) from identity.int_identity__ledger"
+    assert company.connection.execute(ids).fetchone() == (3,)
