@@ -406,3 +406,14 @@ def test_a_small_company_is_told_apart(world: duckdb.DuckDBPyConnection, edges: 
     precision, recall = row
     assert precision > 0.99
     assert recall > 0.94
+
+
+def test_a_model_has_no_name_of_a_few_people() -> None:
+    """One person with three records is one, however often the name was written."""
+    rows = [{"first_name": "Xanthippe", "last_name": "Zirbelmeier"} for _ in range(3)]
+    rows += [{"first_name": name, "last_name": "Vogel"} for name in ("Anna", "Bert", "Carl")]
+    rows += [{"first_name": name, "last_name": "Krause"} for name in ("Dora", "Emil")]
+    frequencies = train(comparable(records(*rows)))["frequencies"]
+    assert frequencies["last_key"]["values"] == forms("last_key", {"last_name": "Vogel"})
+    assert frequencies["first_key"]["values"] == []
+    assert frequencies["last_key"]["total"] == len(rows)

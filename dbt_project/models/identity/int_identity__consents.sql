@@ -35,7 +35,11 @@ statements as (
     where email_consent is not null
     union all
     -- the last word on each purpose
-    select record_key, source, arg_max(is_granted, (coalesce(occurred_at, '-infinity'), not is_granted)), max(occurred_at)
+    select
+        record_key,
+        source,
+        arg_max(is_granted, (coalesce(occurred_at, '-infinity'), not is_granted)) as is_granted,
+        max(occurred_at) as occurred_at
     from email_consents
     group by record_key, source, purpose
     union all

@@ -1,4 +1,5 @@
-{#- What this build does to customer ids, and why: merges, splits, moves, source merges, decisions, erasures, returns. -#}
+{#- What this build does to customer ids, and why: merges, splits, moves, source merges, decisions, erasures and
+    returns. -#}
 with assignments as (
     select * from {{ ref('int_identity__assignments') }}
 ),

@@ -17,7 +17,7 @@ given as (
     select
         records.record_key,
         records.source,
-        case when mailboxes.blocked_by is distinct from 'placeholder' then records.mailbox end as email,
+        case when coalesce(mailboxes.blocked_by <> 'placeholder', true) then records.mailbox end as email,
         case
             when mailboxes.blocked_by = 'mailbox of a family' then 'family'
             when mailboxes.blocked_by <> 'placeholder' then 'group'

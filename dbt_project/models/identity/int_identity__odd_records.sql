@@ -41,16 +41,23 @@ weighed as (
     group by all
 ),
 
-compared as (
+of_values as (
     select
-        *,
-        count(*) over of_value as candidates,
-        min(agreements) over of_value as fewest,
-        max(agreements) over of_value as most
+        identifier_type,
+        identifier_value,
+        count(*) as candidates,
+        min(agreements) as fewest,
+        max(agreements) as most
     from weighed
-    window of_value as (partition by identifier_type, identifier_value)
+    group by identifier_type, identifier_value
 )
 
-select identifier_type, identifier_value, record_key
-from compared
-where candidates = 1 or (agreements = fewest and fewest < most)
+select weighed.identifier_type, weighed.identifier_value, weighed.record_key
+from weighed
+inner join of_values
+    on
+        weighed.identifier_type = of_values.identifier_type
+        and weighed.identifier_value = of_values.identifier_value
+where
+    of_values.candidates = 1
+    or (weighed.agreements = of_values.fewest and of_values.fewest < of_values.most)

@@ -34,7 +34,7 @@ answered as (
         answers.source || ':' || answers.response_id as response_key,
         min(coalesce(
             {{ person_reference(key='answers.person_record_key') }},
-            answers.source || ':mailto:' || {{ normal_email('answers.email') }},
+            {{ guest_key('answers.email', 'answers.source') }},
             placed.record_key,
             asked.record_key
         )) as record_key
