@@ -19,7 +19,7 @@ candidates as (
     having count(*) = max(pairs)
 ),
 
-merges as (
+agreeing as (
     select unnest([left_key, right_key]) as record_key, unnest([right_key, left_key]) as other_key
     from {{ ref('int_identity__scored_pairs') }}
     where level = 'merge'
@@ -32,16 +32,16 @@ weighed as (
         candidates.record_key,
         count(others.record_key) as agreements
     from candidates
-    left join merges on candidates.record_key = merges.record_key
+    left join agreeing on candidates.record_key = agreeing.record_key
     left join {{ ref('int_identity__identifiers') }} as others
         on
-            merges.other_key = others.record_key
+            agreeing.other_key = others.record_key
             and candidates.identifier_type = others.identifier_type
             and candidates.identifier_value = others.identifier_value
     group by all
 ),
 
-of_values as (
+bounds as (
     select
         identifier_type,
         identifier_value,
@@ -54,10 +54,10 @@ of_values as (
 
 select weighed.identifier_type, weighed.identifier_value, weighed.record_key
 from weighed
-inner join of_values
+inner join bounds
     on
-        weighed.identifier_type = of_values.identifier_type
-        and weighed.identifier_value = of_values.identifier_value
+        weighed.identifier_type = bounds.identifier_type
+        and weighed.identifier_value = bounds.identifier_value
 where
-    of_values.candidates = 1
-    or (weighed.agreements = of_values.fewest and of_values.fewest < of_values.most)
+    bounds.candidates = 1
+    or (weighed.agreements = bounds.fewest and bounds.fewest < bounds.most)
