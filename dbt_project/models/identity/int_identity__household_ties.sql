@@ -1,7 +1,8 @@
 {#- What makes customers one household, one row per customer and tie: a pair of records that is of one household by
     their scores, the same family name at the same address, or a mailbox, telephone or device that is known to be
     of several people. More than 8 customers there are no household but a house, a firm or a counter. Two customers
-    who may be one person, by a pair in doubt that nobody has decided on, are one here: alone they are no household. -#}
+    who may be one person, by a pair in doubt that nobody has decided on and no other pair contradicts, are one here:
+    alone they are no household. -#}
 with assignments as (
     select record_key, customer_id from {{ ref('int_identity__assignments') }}
 ),
@@ -19,12 +20,18 @@ between_customers as (
     where edges.level in ('household', 'review') and l.customer_id <> r.customer_id
 ),
 
+pairs as (
+    select distinct left_id, right_id from between_customers where level = 'household'
+),
+
 in_doubt as (
     select distinct between_customers.left_id, between_customers.right_id
     from between_customers
     left join {{ ref('int_identity__decisions') }} as decisions
         on between_customers.left_key = decisions.left_key and between_customers.right_key = decisions.right_key
-    where between_customers.level = 'review' and decisions.decision_id is null
+    left join pairs
+        on between_customers.left_id = pairs.left_id and between_customers.right_id = pairs.right_id
+    where between_customers.level = 'review' and decisions.decision_id is null and pairs.left_id is null
 ),
 
 -- the smallest id among those who may be the same person
@@ -42,14 +49,6 @@ people as (
     select nearest.customer_id, next.other_id as person
     from nearest
     inner join nearest as next on nearest.other_id = next.customer_id
-),
-
-pairs as (
-    select distinct between_customers.left_id, between_customers.right_id
-    from between_customers
-    inner join people as l on between_customers.left_id = l.customer_id
-    inner join people as r on between_customers.right_id = r.customer_id
-    where between_customers.level = 'household' and l.person <> r.person
 ),
 
 homes as (
