@@ -170,33 +170,123 @@ def review(settings: Settings, limit: int = 20) -> list[dict[str, Any]]:
 def merge(settings: Settings, left: str, right: str, *, reason: str, actor: str | None) -> int:
     """Decide that two customers (or records) are one; returns the number of decisions written.
 
-    What was decided before to keep their records apart is decided anew.
+    What was decided before to keep their records apart is decided anew, and that they have an
+    account each where a person has one.
 
     Raises:
-        SettingError: they are one already, by the last build.
+        SettingError: they are one already, by the last build, or would not become one.
     """
     with _warehouse(settings) as connection:
         one, other = _customer_of(connection, left), _customer_of(connection, right)
         if one == other:
             raise SettingError(f"{left} and {right} are one customer already: {one}")
-        pairs = connection.execute(
-            f"""
-            with members as (
-                select record_key, customer_id from identity.int_identity__assignments
-                where customer_id in ({_quoted(one)}, {_quoted(other)})
-            )
-            select min(record_key) filter (customer_id = {_quoted(one)}),
-                min(record_key) filter (customer_id = {_quoted(other)})
-            from members
-            union
-            select d.left_key, d.right_key
-            from identity.int_identity__apart as d
-            inner join members as l on d.left_key = l.record_key
-            inner join members as r on d.right_key = r.record_key
-            where l.customer_id <> r.customer_id
-            """
-        ).to_arrow_table()
+        first = connection.execute(
+            "select min(record_key) from identity.int_identity__assignments"
+            " where customer_id in (?, ?) group by customer_id order by 1",
+            [one, other],
+        ).fetchall()
+        pairs = joining(connection, *(key for (key,) in first))
     return _decide(settings, pairs, "merge", reason, actor)
+
+
+def joining(connection: duckdb.DuckDBPyConnection, left: str, right: str) -> pa.Table:
+    """Pairs to decide on so that the customers of two records are one: left_key, right_key.
+
+    That one pair, and every pair of their records that something keeps apart.
+
+    Raises:
+        SettingError: for other records' sake they would still be no one customer.
+    """
+    from dbt_project.enrichment.clusters import cluster_records
+
+    connection.execute("""
+        create or replace temp table joined as
+        select record_key, customer_id from identity.int_identity__assignments
+        where customer_id in (
+            select customer_id from identity.int_identity__assignments
+            where record_key in ($1, $2)
+        )
+    """, [left, right])  # fmt: skip
+    pairs = connection.execute("""
+        with kept_apart as (
+            select left_key, right_key from identity.int_identity__apart
+            union
+            select l.record_key, r.record_key
+            from identity.int_identity__sole_accounts as l
+            inner join joined on l.record_key = joined.record_key
+            inner join identity.int_identity__sole_accounts as r
+                on l.namespace = r.namespace and l.account <> r.account
+            where l.record_key < r.record_key
+        )
+
+        select least($1, $2) as left_key, greatest($1, $2) as right_key
+        union
+        select kept_apart.left_key, kept_apart.right_key
+        from kept_apart
+        inner join joined as l on kept_apart.left_key = l.record_key
+        inner join joined as r on kept_apart.right_key = r.record_key
+        where l.customer_id <> r.customer_id
+        order by all
+    """, [left, right]).to_arrow_table()  # fmt: skip
+    connection.register("pairs", pairs)
+    # as the next build will do it, over all that has to do with their records
+    connection.execute("""
+        create or replace temp table around as
+        select record_key from identity.int_identity__uncut_clusters
+        where cluster_key in (
+            select cluster_key from identity.int_identity__uncut_clusters semi join joined
+            using (record_key)
+        )
+    """)
+    ties = connection.execute("""
+        select record_key, identifier_type, identifier_value, strength
+        from identity.int_identity__ties semi join around using (record_key)
+        union all
+        select
+            unnest([left_key, right_key]), 'decision', left_key || ' ' || right_key,
+            100 * (
+                select confidence from reference.identity_identifier_types
+                where identifier_type = 'decision'
+            )
+        from pairs
+    """).to_arrow_table()
+    apart = connection.execute("""
+        select left_key, right_key
+        from identity.int_identity__apart anti join pairs using (left_key, right_key)
+    """).to_arrow_table()
+    accounts = connection.execute("""
+        select record_key, namespace, account from identity.int_identity__sole_accounts
+        where record_key not in (
+            select pairs.right_key
+            from pairs
+            inner join identity.int_identity__sole_accounts as l on pairs.left_key = l.record_key
+            inner join identity.int_identity__sole_accounts as r
+                on pairs.right_key = r.record_key and l.namespace = r.namespace
+        )
+    """).to_arrow_table()
+    limit = connection.execute("select max_records from identity.int_identity__settings").fetchone()
+    assert limit is not None
+    clusters = cluster_records(ties, limit[0], apart=apart, accounts=accounts)
+    connection.register("clusters", clusters)
+    parts = connection.execute("""
+        select min(clusters.record_key), count(*)
+        from clusters semi join joined using (record_key)
+        group by clusters.cluster_key order by all
+    """).fetchall()
+    connection.unregister("pairs")
+    connection.unregister("clusters")
+    if len(parts) > 1:
+        records = sum(size for _, size in parts)
+        why = (
+            f"together they have {records} records, and a customer has at most {limit[0]}"
+            " (max_records)"
+            if records > limit[0]
+            else "their records are tied to others that must stay apart; decide on those first"
+            f" (cxm identity explain): the {len(parts)} parts would be those of "
+            + ", ".join(key for key, _ in parts)
+        )
+        raise SettingError(f"{left} and {right} would not be one customer: {why}")
+    return pairs
 
 
 def unmerge(
@@ -239,12 +329,21 @@ def decide(
     settings: Settings, left: str, right: str, decision: Decision, *, reason: str,
     actor: str | None,
 ) -> int:  # fmt: skip
-    """Write the decision on one pair of records, as the queue of reviews shows them."""
+    """Write the decision on one pair of records, as the queue of reviews shows them.
+
+    If their customers become one by it, it is as if these were merged; see `merge`.
+
+    Raises:
+        SettingError: there is no such record, or their customers would not become one.
+    """
     with _warehouse(settings) as connection:
-        for key in (left, right):
-            _customer_of(connection, key)
-    pair = pa.table({"left_key": [left], "right_key": [right]})
-    return _decide(settings, pair, decision, reason, actor)
+        one, other = (_customer_of(connection, key) for key in (left, right))
+        pairs = (
+            joining(connection, left, right)
+            if decision == "merge" and one != other
+            else pa.table({"left_key": [left], "right_key": [right]})
+        )
+    return _decide(settings, pairs, decision, reason, actor)
 
 
 def write_page(explanation: Explanation, target: Path) -> None:

@@ -20,16 +20,19 @@ import pyarrow as pa
 
 from dbt_project.enrichment import names
 
-VERSION = 1  # of the model's form; `score` refuses another
+VERSION = 2  # of the model's form; `score` refuses another
 _HERE = Path(__file__).parent
 FORM = hashlib.md5(  # of what `comparable` does: another form, and all records are made anew
     b"".join((_HERE / name).read_bytes() for name in ("names.py", "nicknames.csv"))
 ).hexdigest()
+# of what `score` does besides the model: other rules or thresholds, and all pairs are judged anew
+RULES_HASH = hashlib.md5(Path(__file__).read_bytes()).hexdigest()
+_PEOPLE = 3  # who have a name, at least: the model outlives an erasure, so a rare one is not in it
 _GROWTH = 2.0  # times as many records as learned from: the frequencies of names are others then
 
 _TEXTS = (
-    "record_key", "source", "email", "phone", "first_name", "last_name", "full_name", "street",
-    "postal_code", "city", "country", "company_name",
+    "record_key", "source", "email", "mailbox_kind", "phone", "first_name", "last_name",
+    "full_name", "street", "postal_code", "city", "country", "company_name",
 )  # fmt: skip
 INPUT = pa.schema([*((c, pa.string()) for c in _TEXTS), ("birth_date", pa.date32())])  # fmt: skip
 EVIDENCE = pa.list_(
@@ -287,7 +290,8 @@ def comparable(records: pa.Table) -> pa.Table:
 
     Args:
         records: the columns of `INPUT`; any but record_key may be null. Phone is E.164 where it
-            is known, else as it was written.
+            is known, else as it was written. mailbox_kind is family or group where several people
+            read the mailbox, else null.
 
     Raises:
         ValueError: a column is missing, or a record_key is null or there twice.
@@ -486,11 +490,13 @@ def _number(connection: duckdb.DuckDBPyConnection, comparable: pa.Table, new: An
 
 
 def _frequencies(connection: duckdb.DuckDBPyConnection, column: str) -> dict[str, Any]:
-    """How many records have each value; those that only one has are left out."""
+    """How many records have each value; those of fewer than `_PEOPLE` people are left out."""
     total = _one(connection, f"select count({column}) from person")[0]
     rows = connection.execute(f"""
         select {column}, count(*) as records from person where {column} is not null
-        group by {column} having records > 1 order by records desc, {column}
+        group by {column}
+        having count(distinct coalesce(name_key, mailbox)) >= {_PEOPLE}
+        order by records desc, {column}
     """).to_arrow_table()
     return {"total": total, "values": rows[0].to_pylist(), "records": rows[1].to_pylist()}
 

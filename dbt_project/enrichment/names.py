@@ -42,16 +42,6 @@ _NO_NAMES = (
     "test tester testing dummy demo example unknown unbekannt none null na nn xxx xx asdf qa guest "
     "gast customer kunde cliente anonymous anonym anonimo user admin"
 )
-# mailboxes that several people read
-_FAMILY = (
-    "^(family|familie|familia|fam|semya|household|haushalt)[._-]|[._-](family|familie|familia)$"
-)
-_ROLES = (
-    "info office contact kontakt contato sales vertrieb support service admin administrator hello "
-    "hallo mail post team billing invoice rechnung buchhaltung accounting einkauf purchasing "
-    "marketing hr jobs webmaster postmaster noreply donotreply none null unknown anonymous "
-    "undefined test"
-)
 
 
 def install(connection: duckdb.DuckDBPyConnection) -> None:
@@ -98,7 +88,6 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         street = f"regexp_replace({street}, '{begin}{word}\\b', '{short}', 'g')"
     legal = "|".join(_LEGAL_FORMS.split())
     no_names = ", ".join(f"'{name}'" for name in _NO_NAMES.split())
-    roles = ", ".join(f"'{role}'" for role in _ROLES.split())
     connection.execute(rf"""
     create or replace temp table split_names as
     select
@@ -195,7 +184,8 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
 
     create or replace temp table mailboxes as
     select
-        email, domain, is_family_mailbox,
+        email, mailbox_kind, domain, mailbox_kind = 'family' as is_family_mailbox,
+        mailbox_kind is not null as is_group,
         case when not is_group then local_part || '@' || domain end as mailbox,
         case when is_group then local_part || '@' || domain end as group_mailbox,
         case when not is_group then nullif(regexp_replace(local_part, '[^a-z0-9]', '', 'g'), '') end
@@ -206,20 +196,19 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     from (
         select
             email,
+            mailbox_kind,
             case when domain = 'googlemail.com' then 'gmail.com' else domain end as domain,
             case
                 when domain in ('gmail.com', 'googlemail.com') then replace(local_part, '.', '')
                 else local_part
-            end as local_part,
-            regexp_matches(local_part, '{_FAMILY}') as is_family_mailbox,
-            is_family_mailbox or regexp_replace(local_part, '[^a-z]', '', 'g') in ({roles})
-                as is_group
+            end as local_part
         from (
             select
                 email,
+                mailbox_kind,
                 split_part(lower(trim(email)), '@', 2) as domain,
                 split_part(split_part(lower(trim(email)), '@', 1), '+', 1) as local_part
-            from (select distinct email from {records} where email is not null)
+            from (select distinct email, mailbox_kind from {records} where email is not null)
             where regexp_full_match(trim(email), '[^@\s]+@[^@\s]+\.[^@\s.]+')
         )
     );
@@ -252,7 +241,10 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     left join split_names on records.record_key = split_names.record_key
     left join first_names on split_names.first_name = first_names.first_name
     left join last_names on split_names.last_name = last_names.last_name
-    left join mailboxes on records.email = mailboxes.email
+    left join mailboxes
+        on
+            records.email = mailboxes.email
+            and records.mailbox_kind is not distinct from mailboxes.mailbox_kind
     left join streets on records.street = streets.street
     left join cities on records.city = cities.city
     left join companies on records.company_name = companies.company_name

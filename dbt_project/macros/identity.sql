@@ -2,9 +2,14 @@
 {% macro person_reference(key='person_record_key', email=none, anonymous_id=none) -%}
     coalesce(
         {{ key or 'null' }}
-        {%- if email %}, source || ':mailto:' || {{ normal_email(email) }}{% endif %}
+        {%- if email %}, {{ guest_key(email) }}{% endif %}
         {%- if anonymous_id %}, source || ':visitor:' || {{ anonymous_id }}{% endif %}
     )
+{%- endmacro %}
+
+{#- Key of the person whom only an e-mail address stands for; a digest, as keys of the registry outlive an erasure. -#}
+{% macro guest_key(email, source='source') -%}
+    {{ source }} || ':guest:' || md5({{ normal_email(email) }})
 {%- endmacro %}
 
 {#- Where mail to an address ends up: case, sub-address (`+shop`) and Gmail's dots do not matter. -#}

@@ -15,9 +15,11 @@ from orchestration.settings import DBT_PROJECT_DIR
 GROUPS = {
     "first_name": ("name", "most_frequent"),
     "last_name": ("name", "most_frequent"),
+    "full_name": ("name", "most_frequent"),
     "email": ("email", "most_recent"),
     "street": ("address", "most_complete"),
     "city": ("address", "most_complete"),
+    "company_name": ("employment", "source_priority"),
     "job_title": ("employment", "source_priority"),
 }
 PRIORITIES = [("*", "*", 100), ("shop", "*", 10), ("crm", "*", 20), ("crm", "employment", 5)]
@@ -98,6 +100,10 @@ def expected(records: list[Record], group: str) -> str | None:
     def content(r: Record) -> tuple[tuple[str, str], ...]:
         return tuple((a, r["values"][a].lower()) for a in names if a in r["values"])
 
+    def said(r: Record) -> object:
+        whole = r["values"].get("full_name")
+        return whole.lower() if group == "name" and whole else content(r)
+
     offers = [(n, r) for n, r in enumerate(records) if content(r)]
 
     def rank(offer: tuple[int, Record]) -> tuple[Any, ...]:
@@ -110,9 +116,9 @@ def expected(records: list[Record], group: str) -> str | None:
         )
         criterion = {
             "most_recent": age,
-            "most_frequent": -sum(content(o) == content(r) for _, o in offers),
+            "most_frequent": -sum(said(o) == said(r) for _, o in offers),
             "most_complete": -len(content(r)),
-            "source_priority": of_source,
+            "source_priority": (-len(content(r)), of_source),
         }[rule]
         invalid = group == "email" and not r["valid_email"]
         key = f"{r['source']}:{n}"

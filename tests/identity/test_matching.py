@@ -16,6 +16,7 @@ from dbt_project.enrichment.matching import INPUT, Thresholds, comparable, score
 from ingestion.simulator.company import Company
 
 END = datetime(2026, 10, 1, 6, tzinfo=UTC)
+ROLES = "^(info|office|kontakt|contact|contato|hello|team|einkauf|sales)@"
 HOME = {"street": "Hauptstraße 7", "postal_code": "10115", "city": "Berlin", "country": "DE"}
 
 
@@ -33,12 +34,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection
     """Live records of a company of 500 customers: `person_record`, with the true person_id."""
     folder = tmp_path_factory.mktemp("matching") / "company"
     Company.make(folder, customers=500, seed=11, days=300, end=END)
+    kind = f"case when regexp_matches(lower(email), '{ROLES}') then 'group' end"
     connection = duckdb.connect()
     connection.execute(f"""
         create table person_record as
         select
             vendor || ':' || record_id as record_key, vendor as source,
-            lower(email) as email, phone, first_name, last_name, null::varchar as full_name,
+            lower(email) as email, {kind} as mailbox_kind, phone,
+            first_name, last_name, null::varchar as full_name,
             birth_date, street, postal_code, city, country, company_name, person_id
         from read_parquet('{folder}/world/record/*.parquet')
         where changed_at <= timestamptz '{END.isoformat()}'
@@ -136,9 +139,10 @@ def test_mailboxes_addresses_telephones_and_companies() -> None:
     rows = [
         {"email": " Anna.Vogel22+shop@Mail.Example ", "phone": "+4915112345678",
          "street": "Hauptstraße 7a", "postal_code": "SE1 7AB", "company_name": "Nord Health GmbH"},
-        {"email": "info@nord.example", "phone": "0151 12345678", "street": "7 High Street",
-         "postal_code": "se17ab", "company_name": "NORD Health Ltd."},
-        {"email": "familie.vogel@mail.example", "phone": "123", "street": "Hauptstr. 7 a"},
+        {"email": "info@nord.example", "mailbox_kind": "group", "phone": "0151 12345678",
+         "street": "7 High Street", "postal_code": "se17ab", "company_name": "NORD Health Ltd."},
+        {"email": "familie.vogel@mail.example", "mailbox_kind": "family", "phone": "123",
+         "street": "Hauptstr. 7 a"},
         {"email": "n/a", "first_name": "Test", "street": "Rua das Flores, 12"},
     ]  # fmt: skip
     found = comparable(records(*rows))
@@ -237,9 +241,16 @@ def test_namesakes_and_colleagues_are_never_merged(model: dict[str, Any]) -> Non
             "first_name": "Erika",
             "last_name": "Lang",
             "email": "info@c.example",
+            "mailbox_kind": "group",
             "company_name": "C",
         },
-        {"first_name": "Udo", "last_name": "Berg", "email": "info@c.example", "company_name": "C"},
+        {
+            "first_name": "Udo",
+            "last_name": "Berg",
+            "email": "info@c.example",
+            "mailbox_kind": "group",
+            "company_name": "C",
+        },
     )
     assert "merge" not in judged(comparable(records(*namesakes)), model).values()
 
@@ -354,12 +365,11 @@ def test_settling_frees_what_a_household_shares(model: dict[str, Any]) -> None:
 
 
 def test_a_small_company_is_told_apart(world: duckdb.DuckDBPyConnection, edges: pa.Table) -> None:
-    roles = "^(info|office|kontakt|contact|contato|hello|team|einkauf|sales)@"
     identifiers = world.sql(f"""
         with mailboxes as (
             select record_key, split_part(email, '@', 1) as local_part,
                 split_part(email, '@', 2) as domain
-            from person_record where not regexp_matches(email, '{roles}')
+            from person_record where not regexp_matches(email, '{ROLES}')
         )
         select record_key, 'email' as identifier_type,
             split_part(local_part, '+', 1) || '@' || domain as identifier_value, 20 as strength
@@ -396,3 +406,14 @@ def test_a_small_company_is_told_apart(world: duckdb.DuckDBPyConnection, edges: 
     precision, recall = row
     assert precision > 0.99
     assert recall > 0.94
+
+
+def test_a_model_has_no_name_of_a_few_people() -> None:
+    """One person with three records is one, however often the name was written."""
+    rows = [{"first_name": "Xanthippe", "last_name": "Zirbelmeier"} for _ in range(3)]
+    rows += [{"first_name": name, "last_name": "Vogel"} for name in ("Anna", "Bert", "Carl")]
+    rows += [{"first_name": name, "last_name": "Krause"} for name in ("Dora", "Emil")]
+    frequencies = train(comparable(records(*rows)))["frequencies"]
+    assert frequencies["last_key"]["values"] == forms("last_key", {"last_name": "Vogel"})
+    assert frequencies["first_key"]["values"] == []
+    assert frequencies["last_key"]["total"] == len(rows)

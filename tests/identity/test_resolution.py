@@ -6,6 +6,9 @@ from itertools import product
 
 import pytest
 
+from dbt_project.enrichment.matching import FORM
+from ingestion.errors import SettingError
+from orchestration.identity import joining
 from tests.identity.resolution import Models, Resolution, compile_models, groups
 
 
@@ -241,3 +244,124 @@ def test_scored_pairs_tie_and_only_fresh_records_are_scored(models: Models) -> N
     assert (
         company.connection.execute(edges).fetchall() == at_once.connection.execute(edges).fetchall()
     )
+
+
+def test_a_form_is_known_by_the_content_of_its_own_record(models: Models) -> None:
+    rows = [
+        {"id": f"{source}:{n}", "first_name": f"{a}{b}o", "last_name": f"{b}{a}mann"}
+        for n, (source, a, b) in enumerate(
+            product(("shop", "crm"), ("kar", "lem", "tis"), ("del", "pra"))
+        )
+    ]
+    company = Resolution(models, preset="default")
+    company.put(*random.Random(3).sample(rows, len(rows)))
+
+    def build() -> list[str]:
+        company.build()
+        assert company.connection.execute(
+            f"""
+            select count(*), count(*) filter (form_hash = md5(content_hash || '{FORM}'))
+            from identity.int_identity__comparable
+            inner join identity.int_identity__matchable using (record_key)
+            """
+        ).fetchone() == (len(rows), len(rows))
+        fresh = "select record_key from identity.int_identity__fresh order by record_key"
+        return [key for (key,) in company.connection.execute(fresh).fetchall()]
+
+    assert len(build()) == len(rows)
+    assert build() == []
+    company.put(*(rows[n] | {"last_name": "Novak"} for n in (9, 2)))
+    assert build() == [rows[9]["id"], rows[2]["id"]]
+
+
+def test_a_record_that_turns_out_to_be_somebody_else_leaves(models: Models) -> None:
+    home = {"street": "Hauptstr. 7", "city": "Berlin"}
+    names = ("Anna Vogel", "Bernd Krause", "Clara Lang", "Dora Specht", "Emil Fuchs", "Gina Wolf")
+    company = Resolution(models, preset="default")
+    company.put(
+        {"id": "crm:6", "full_name": "Anna Vogel", "birth_date": date(1980, 1, 1), **home},
+        *(
+            {"id": f"shop:{9 - n}", "full_name": name, "birth_date": date(1980, 1, 1 + n), **home}
+            for n, name in enumerate(names)
+        ),
+    )
+    company.build()
+    before = company.build()
+    assert before["crm:6"] == before["shop:9"]
+    company.put(
+        {"id": "crm:6", "full_name": "Zora Petrova", "birth_date": date(1955, 5, 5),
+         "street": "Ringweg 3", "city": "Köln"}
+    )  # fmt: skip
+    after = company.build()
+    assert after["crm:6"] != after["shop:9"]
+
+
+def test_a_merge_of_two_accounts_of_one_bank_takes_nobody_apart(company: Resolution) -> None:
+    company.put(
+        {"id": "app:1", "email": "a@x.org"},
+        {"id": "bank:1", "email": "a@x.org"},
+        {"id": "bank:2", "email": "b@x.org"},
+        {"id": "bank:3", "email": "a@x.org"},
+    )
+    assert groups(company.build()) == [["app:1", "bank:1"], ["bank:2"], ["bank:3"]]
+    pairs = joining(company.connection, "app:1", "bank:2").to_pylist()
+    assert {tuple(p.values()) for p in pairs} == {("app:1", "bank:2"), ("bank:1", "bank:2")}
+    for pair in pairs:
+        company.decide("merge", *pair.values())
+    # a third account is not covered by what was decided on two
+    assert groups(company.build()) == [["app:1", "bank:1", "bank:2"], ["bank:3"]]
+    for key in ("app:1", "bank:1"):
+        company.decide("apart", key, "bank:2")
+    assert groups(company.build()) == [["app:1", "bank:1"], ["bank:2"], ["bank:3"]]
+
+
+def test_the_decision_that_two_are_one_overrules_what_keeps_their_other_records_apart(
+    company: Resolution,
+) -> None:
+    company.put(*({"id": f"shop:{n}", "email": "a@x.org"} for n in (1, 2)))
+    company.put(*({"id": f"shop:{n}", "email": "b@x.org"} for n in (3, 4)))
+    company.decide("apart", "shop:2", "shop:3")
+    company.build()
+    for pair in joining(company.connection, "shop:1", "shop:4").to_pylist():
+        company.decide("merge", *pair.values())
+    assert groups(company.build()) == [["shop:1", "shop:2", "shop:3", "shop:4"]]
+
+
+def test_a_merge_that_would_not_hold_is_refused(models: Models) -> None:
+    company = Resolution(models, max_records=3)
+    company.put(*({"id": f"shop:{n}", "email": "a@x.org"} for n in (1, 2)))
+    company.put(*({"id": f"shop:{n}", "email": "b@x.org"} for n in (3, 4)))
+    company.build()
+    with pytest.raises(SettingError, match="have 4 records, and a customer has at most 3"):
+        joining(company.connection, "shop:1", "shop:4")
+
+
+def test_other_rules_judge_all_pairs_anew(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    company = Resolution(models, preset="default")
+    company.put(*({"id": f"shop:{n}", "full_name": f"Kar{n}o Nuk{n}mann"} for n in range(4)))
+    fresh = "select count(*) from identity.int_identity__fresh"
+    for rules, expected in (("some", 4), ("some", 0), ("others", 4)):
+        monkeypatch.setattr("dbt_project.enrichment.matching.RULES_HASH", rules)
+        company.build()
+        assert company.connection.execute(fresh).fetchone() == (expected,)
+
+
+def test_an_erasure_is_told_once_and_again_only_after_a_return(company: Resolution) -> None:
+    company.put({"id": "shop:1", "email": "a@x.org"}, {"id": "shop:2", "email": "b@x.org"})
+    before = company.build()
+    company.remove("shop:1")
+    for n in range(3):
+        company.put({"id": f"crm:{n}", "email": f"{n}@x.org"})  # the registry grows
+        company.build()
+    assert [e[0] for e in company.events()] == ["erasure"]
+    company.put({"id": "shop:1", "email": "a@x.org"})
+    assert company.build()["shop:1"] == before["shop:1"]
+    company.build()
+    assert sorted(e[0] for e in company.events()) == ["erasure", "return"]
+    company.remove("shop:1")
+    for n in range(3, 5):
+        company.put({"id": f"crm:{n}", "email": f"{n}@x.org"})
+        company.build()
+    assert [e[1] for e in company.events("erasure")] == [before["shop:1"]] * 2
+    ids = "select count(distinct event_id) from identity.int_identity__ledger"
+    assert company.connection.execute(ids).fetchone() == (3,)

@@ -1,4 +1,4 @@
-{#- Revenue of each account and month: of the account that ordered, else that of the customer's records.
+{#- Revenue of each account and month: of the account that ordered, else the customer's primary account.
     Two systems' accounts of one web domain are one account. -#}
 with accounts as (
     select account_key, coalesce('domain:' || lower(trim(domain)), account_key) as account_id
@@ -6,12 +6,10 @@ with accounts as (
 ),
 
 of_customers as (
-    select assignments.customer_id, min(accounts.account_id) as account_id
-    from {{ ref('person_records') }} as records
-    inner join {{ ref('int_identity__assignments') }} as assignments
-        on records.person_record_key = assignments.record_key
-    inner join accounts on records.account_key = accounts.account_key
-    group by assignments.customer_id
+    select distinct bridge.customer_id, accounts.account_id
+    from {{ ref('bridge_customer_accounts') }} as bridge
+    inner join accounts on bridge.account_key = accounts.account_key
+    where bridge.is_primary
 )
 
 select

@@ -4,6 +4,7 @@
 def model(dbt, session):
     dbt.config(materialized="table")
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     from dbt_project.enrichment import matching
     from dbt_project.enrichment.former import former
@@ -24,5 +25,8 @@ def model(dbt, session):
         ).to_arrow_table()
     if kept is not None and not fresh.num_rows:
         return kept
-    made = matching.comparable(fresh).append_column("form_hash", fresh["form_hash"])
+    made = matching.comparable(fresh)
+    # `made` is in the order of its keys, `fresh` in none
+    place = pc.index_in(made["record_key"], fresh["record_key"])
+    made = made.append_column("form_hash", fresh["form_hash"].take(place))
     return made if kept is None else pa.concat_tables([kept.cast(made.schema), made])

@@ -2,9 +2,8 @@
 select
     people.record_key,
     people.form_hash,
-    md5(models.model || settings.preset) as scored_with
+    models.scored_with
 from {{ ref('int_identity__comparable') }} as people
 cross join {{ ref('int_identity__match_model') }} as models
-cross join {{ ref('int_identity__settings') }} as settings
 -- not before its pairs are there
 where (select count(*) >= 0 from {{ ref('int_identity__scored_pairs') }})

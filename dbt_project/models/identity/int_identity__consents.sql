@@ -1,5 +1,6 @@
 {#- Whether marketing by e-mail is allowed, by the most restrictive statement: one 'no' that no later 'yes' of the
-    same record took back. The statement that decides is a 'no' if there is one, the oldest of its kind. -#}
+    same record took back. The statement that decides is a 'no' if there is one, the oldest of its kind. A statement
+    without a time is older than any other, but for an unsubscribe: nothing is known to have taken it back. -#}
 with assignments as (
     select record_key, customer_id from {{ ref('int_identity__assignments') }}
 ),
@@ -11,7 +12,11 @@ email_consents as (
 ),
 
 unsubscribes as (
-    select {{ person_reference(email='email') }} as record_key, source, max(occurred_at) as occurred_at
+    select
+        {{ person_reference(email='email') }} as record_key,
+        source,
+        max(occurred_at) as occurred_at,
+        bool_or(occurred_at is null) as is_undated
     from {{ ref('campaign_events') }}
     where kind = 'unsubscribed'
     group by all
@@ -30,7 +35,11 @@ statements as (
     where email_consent is not null
     union all
     -- the last word on each purpose
-    select record_key, source, arg_max(is_granted, (occurred_at, not is_granted)), max(occurred_at)
+    select
+        record_key,
+        source,
+        arg_max(is_granted, (coalesce(occurred_at, '-infinity'), not is_granted)) as is_granted,
+        max(occurred_at) as occurred_at
     from email_consents
     group by record_key, source, purpose
     union all
@@ -38,7 +47,7 @@ statements as (
     select unsubscribes.record_key, unsubscribes.source, false, unsubscribes.occurred_at
     from unsubscribes
     left join grants on unsubscribes.record_key = grants.record_key
-    where unsubscribes.occurred_at >= coalesce(grants.granted_at, unsubscribes.occurred_at)
+    where unsubscribes.is_undated or coalesce(unsubscribes.occurred_at >= grants.granted_at, true)
 ),
 
 ranked as (

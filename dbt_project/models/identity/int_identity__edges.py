@@ -6,10 +6,12 @@ def model(dbt, session):
     from dbt_project.enrichment import matching
 
     pairs = dbt.ref("int_identity__scored_pairs")
-    identifiers = dbt.ref("int_identity__identifiers").filter("blocked_by is null")
+    tie = "record_key, identifier_type, identifier_value"
+    identifiers = dbt.ref("int_identity__identifiers").filter("blocked_by is null").project(tie)
+    odd = dbt.ref("int_identity__odd_records").project(tie)
     shared = dbt.ref("int_identity__shared_identifiers")
     return matching.settle(
         pairs.to_arrow_table(),
-        identifiers.project("record_key, identifier_type, identifier_value").to_arrow_table(),
+        identifiers.except_(odd).to_arrow_table(),
         shared.project("identifier_type, identifier_value").to_arrow_table(),
     )

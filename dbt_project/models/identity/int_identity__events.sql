@@ -1,4 +1,5 @@
-{#- What this build does to customer ids, and why: merges, splits, moves, source merges, decisions, erasures. -#}
+{#- What this build does to customer ids, and why: merges, splits, moves, source merges, decisions, erasures and
+    returns. -#}
 with assignments as (
     select * from {{ ref('int_identity__assignments') }}
 ),
@@ -95,16 +96,42 @@ reasoned as (
         on changes.from_id = told_apart.one_id and changes.to_id = told_apart.other_id
 ),
 
+-- of an id that has gone or come back: how often the ledger says so
+told as (
+    select
+        from_id as customer_id,
+        count(*) filter (where kind = 'erasure') as erasures,
+        count(*) filter (where kind = 'return') as returns
+    from {{ ref('int_identity__ledger') }}
+    where kind in ('erasure', 'return')
+    group by from_id
+),
+
 gone as (
     select
-        'erasure' as kind, customer_id as from_id, cast(null as varchar) as to_id,
-        list(record_key order by record_key) as record_keys,
-        cast(null as varchar) as evidence, 'no record is left' as reason
+        'erasure' as kind, registry.customer_id as from_id, cast(null as varchar) as to_id,
+        list(registry.record_key order by registry.record_key) as record_keys,
+        cast(null as varchar) as evidence, 'no record is left' as reason,
+        coalesce(any_value(told.erasures), 0) as times
     from registry
-    group by customer_id
+    left join told on registry.customer_id = told.customer_id
+    where coalesce(told.erasures <= told.returns, true)
+    group by registry.customer_id
     having
-        customer_id not in (select customer_id from held)
-        and customer_id not in (select from_id from moved)
+        registry.customer_id not in (select customer_id from held)
+        and registry.customer_id not in (select from_id from moved)
+),
+
+returned as (
+    select
+        'return' as kind, assignments.customer_id as from_id, assignments.customer_id as to_id,
+        list(assignments.record_key order by assignments.record_key) as record_keys,
+        cast(null as varchar) as evidence, 'a record is there again' as reason,
+        any_value(told.erasures) as times
+    from assignments
+    inner join told on assignments.customer_id = told.customer_id
+    where told.erasures > told.returns
+    group by assignments.customer_id
 ),
 
 logged as (
@@ -145,14 +172,16 @@ events as (
     union all by name
     select * from gone
     union all by name
+    select * from returned
+    union all by name
     select * from source_merges
     union all by name
     select * from decided
 )
 
 select
-    coalesce(decision_id, md5(concat_ws('|', kind, from_id, to_id, array_to_string(record_keys, ','), (
-        select coalesce(max(sequence), 0) from {{ ref('int_identity__registry') }}
+    coalesce(decision_id, md5(concat_ws('|', kind, from_id, to_id, array_to_string(record_keys, ','), coalesce(
+        times, (select coalesce(max(sequence), 0) from {{ ref('int_identity__registry') }})
     )))) as event_id,
     kind,
     from_id,

@@ -1,4 +1,4 @@
-{#- Records that have not been scored in their present form, by the present model and preset. -#}
+{#- Records that have not been scored in their present form, by the present model, preset and rules. -#}
 with compared as (
     {{ compared_before() }}
 ),
@@ -7,10 +7,9 @@ people as (
     select
         people.record_key,
         people.form_hash,
-        md5(models.model || settings.preset) as scored_with
+        models.scored_with
     from {{ ref('int_identity__comparable') }} as people
     cross join {{ ref('int_identity__match_model') }} as models
-    cross join {{ ref('int_identity__settings') }} as settings
 )
 
 select people.*

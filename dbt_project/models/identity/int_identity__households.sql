@@ -14,22 +14,12 @@ known as (
         select customer_id, assigned_at from {{ ref('int_identity__assignments') }}
     ) as assigned
     group by customer_id
-),
-
-ties as (
-    select ties.customer_id, min(ties.identifier_type) as tie
-    from {{ ref('int_identity__household_ties') }} as ties
-    inner join members on ties.customer_id = members.customer_id
-    group by ties.customer_id
 )
 
 select
     members.customer_id,
     'h' || left(md5(first_value(members.customer_id) over (
         partition by members.cluster_key order by known.known_at, members.customer_id
-    )), 16) as household_id,
-    ties.tie,
-    known.known_at
+    )), 16) as household_id
 from members
 inner join known on members.customer_id = known.customer_id
-inner join ties on members.customer_id = ties.customer_id

@@ -81,6 +81,7 @@ select
     identifiers.identifier_value,
     types.confidence,
     spread.records as sharing_records,
+    cast(100 * types.confidence - 10 * least(9, floor(log2(greatest(spread.records, 1)))) as bigint) as strength,
     coalesce(
         min(blocked.reason),
         case

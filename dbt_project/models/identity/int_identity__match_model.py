@@ -3,6 +3,7 @@
 
 def model(dbt, session):
     dbt.config(materialized="table")
+    import hashlib
     import json
 
     import pyarrow as pa
@@ -18,4 +19,12 @@ def model(dbt, session):
     if is_new:
         learned = matching.train(people.to_arrow_table())
     text = json.dumps(learned or {}, sort_keys=True)
-    return pa.table({"is_new": [is_new], "records": [records], "model": [text]})
+    scored_with = hashlib.md5((text + preset + matching.RULES_HASH).encode()).hexdigest()
+    return pa.table(
+        {
+            "is_new": [is_new],
+            "records": [records],
+            "model": [text],
+            "scored_with": [scored_with],
+        }
+    )

@@ -50,7 +50,7 @@ inferred as (
         min(split_part(record_key, ':', 1)) as source,
         'inferred' as record_type,
         min(substr(record_key, strpos(record_key, ':') + 1)) as source_record_id,
-        min(email) filter (where record_key like '%:mailto:%') as email,
+        min(email) filter (where record_key like '%:guest:%') as email,
         min(anonymous_id) filter (where record_key like '%:visitor:%') as anonymous_id
     from mentioned
     where

@@ -1,22 +1,13 @@
-{#- Mailboxes and telephones of two people of one household, as the scores of their records show: they tie nobody. -#}
-with usable as (
-    select record_key, identifier_type, identifier_value
-    from {{ ref('int_identity__identifiers') }}
-    where blocked_by is null and sharing_records > 1
-)
-
+{#- Mailboxes and telephones of two people of one household, as the scores of their records show: they tie nobody.
+    A mailbox with a single record that contradicts the others is not shared. -#}
 select
-    l.identifier_type,
-    l.identifier_value,
+    contradictions.identifier_type,
+    contradictions.identifier_value,
     count(*) as pairs
-from {{ ref('int_identity__scored_pairs') }} as pairs
-inner join usable as l on pairs.left_key = l.record_key
-inner join usable as r
+from {{ ref('int_identity__contradictions') }} as contradictions
+left join {{ ref('int_identity__odd_records') }} as odd
     on
-        pairs.right_key = r.record_key
-        and l.identifier_type = r.identifier_type
-        and l.identifier_value = r.identifier_value
-where
-    pairs.level = 'household'
-    and l.identifier_type in ('email', 'phone')
-group by l.identifier_type, l.identifier_value
+        contradictions.identifier_type = odd.identifier_type
+        and contradictions.identifier_value = odd.identifier_value
+where odd.record_key is null
+group by contradictions.identifier_type, contradictions.identifier_value

@@ -8,10 +8,7 @@ def model(dbt, session):
     settings = dbt.ref("int_identity__settings")
     identifiers = dbt.ref("int_identity__identifiers").filter("blocked_by is null")
     accounts = dbt.ref("int_identity__sole_accounts")
-    ties = identifiers.project(
-        "record_key, identifier_type, identifier_value, cast(100 * confidence"
-        " - 10 * least(9, floor(log2(greatest(sharing_records, 1)))) as bigint) as strength"
-    )
+    ties = identifiers.project("record_key, identifier_type, identifier_value, strength")
     return cluster_records(
         ties.to_arrow_table(),
         settings.project("max_records").fetchone()[0],

@@ -6,14 +6,18 @@ with identifiers as (
         identifiers.record_key,
         identifiers.identifier_type,
         identifiers.identifier_value,
-        identifiers.confidence,
-        identifiers.sharing_records
+        identifiers.strength
     from {{ ref('int_identity__identifiers') }} as identifiers
     left join {{ ref('int_identity__shared_identifiers') }} as shared
         on
             identifiers.identifier_type = shared.identifier_type
             and identifiers.identifier_value = shared.identifier_value
-    where identifiers.blocked_by is null and shared.identifier_type is null
+    left join {{ ref('int_identity__odd_records') }} as odd
+        on
+            identifiers.record_key = odd.record_key
+            and identifiers.identifier_type = odd.identifier_type
+            and identifiers.identifier_value = odd.identifier_value
+    where identifiers.blocked_by is null and shared.identifier_type is null and odd.record_key is null
 ),
 
 pairs as (
@@ -33,11 +37,7 @@ types as (
     select identifier_type, confidence from {{ ref('identity_identifier_types') }}
 )
 
-select
-    record_key,
-    identifier_type,
-    identifier_value,
-    cast(100 * confidence - 10 * least(9, floor(log2(greatest(sharing_records, 1)))) as bigint) as strength
+select record_key, identifier_type, identifier_value, strength
 from identifiers
 union all
 select

@@ -43,7 +43,7 @@ with touches as (
     select
         refunds.refund_key as record_key, 'refund' as concept, 'refund_paid' as action,
         coalesce(
-            orders.person_record_key, orders.source || ':mailto:' || {{ normal_email('orders.email') }}
+            orders.person_record_key, {{ guest_key('orders.email', 'orders.source') }}
         ) as person_ref,
         refunds.source, refunds.refunded_at as occurred_at, refunds.order_key
     from {{ ref('refunds') }} as refunds
@@ -70,8 +70,8 @@ with touches as (
     select
         messages.message_key as record_key, 'message' as concept, 'message_' || messages.author_role as action,
         coalesce(
-            messages.person_record_key, messages.source || ':mailto:' || {{ normal_email('messages.email') }},
-            tickets.person_record_key, tickets.source || ':mailto:' || {{ normal_email('tickets.email') }}
+            messages.person_record_key, {{ guest_key('messages.email', 'messages.source') }},
+            tickets.person_record_key, {{ guest_key('tickets.email', 'tickets.source') }}
         ) as person_ref,
         messages.source, messages.sent_at as occurred_at, coalesce(messages.channel, tickets.channel) as channel,
         tickets.order_key, messages.ticket_key
@@ -101,7 +101,7 @@ with touches as (
         review_key as record_key, 'review' as concept, 'review_written' as action,
         coalesce(
             {{ person_reference(key='reviews.person_record_key') }},
-            reviews.source || ':mailto:' || {{ normal_email('reviews.email') }}, orders.person_record_key
+            {{ guest_key('reviews.email', 'reviews.source') }}, orders.person_record_key
         ) as person_ref,
         reviews.source, reviews.reviewed_at as occurred_at, reviews.site as channel, reviews.order_key
     from {{ ref('reviews') }} as reviews

@@ -1,6 +1,7 @@
 {#- The golden record, value by value, with where it comes from. Attributes of a group come from one record: what
     is valid goes first, then what a record states of itself, then the group's rule; ties go to the fuller, then
-    the newer record, then to the source of higher priority and the smaller key. -#}
+    the newer record, then to the source of higher priority and the smaller key. A name is as frequent as it is
+    written in full, in however many parts; of sources the one with more of the group goes before the better one. -#}
 with cells as (
     select candidates.*, survivorship.attribute_group, survivorship.rule
     from {{ ref('int_identity__candidates') }} as candidates
@@ -18,7 +19,10 @@ offers as (
         bool_and(is_valid) as is_valid,
         bool_and(is_stated) as is_stated,
         count(*) as filled,
-        md5(string_agg(attribute || '=' || lower(value), chr(31) order by attribute)) as content
+        coalesce(
+            min(lower(trim(value))) filter (where attribute = 'full_name'),
+            md5(string_agg(attribute || '=' || lower(value), chr(31) order by attribute))
+        ) as content
     from cells
     group by all
 ),
@@ -49,6 +53,7 @@ ranked as (
             order by
                 is_valid desc,
                 is_stated desc,
+                case when rule = 'source_priority' then filled end desc,
                 case rule
                     when 'source_priority' then -coalesce(priority, 100)
                     when 'most_recent' then epoch_us(changed_at)

@@ -1,11 +1,15 @@
 {#- Every KPI that counts people, under three identities: how much of a figure is identity resolution. Internal
-    people are those of the identity in use, so that the three differ in nothing but who is who. -#}
+    people are those of the identity in use, so that the three differ in nothing but who is who. Whether a KPI counts
+    people is what the level of its contract says; of those that are not worked out again here no difference is known. -#}
 {% set shares = {
     'repeat_purchase_rate': ('repeat_buyers', 'customers'), 'orders_per_customer': ('valid_orders', 'customers'),
     'revenue_per_customer': ('revenue', 'customers'), 'customers_with_ticket': ('ticketed', 'customers'),
     'nps_one_voice': ('100 * net_promoters', 'voices'),
 } %}
-{% set counts = ['customers', 'new_customers', 'repeat_customers'] %}
+{% set counts = {
+    'customers': 'customers', 'active_customers': 'customers', 'new_customers': 'new_customers',
+    'repeat_customers': 'repeat_customers',
+} %}
 {% set last_day = reporting_date(as_of()) %}
 with identities as (
     select * from {{ ref('int_identity__alternatives') }}
@@ -30,7 +34,7 @@ answered as (
         answers.source || ':' || answers.response_id as response_key,
         min(coalesce(
             {{ person_reference(key='answers.person_record_key') }},
-            answers.source || ':mailto:' || {{ normal_email('answers.email') }},
+            {{ guest_key('answers.email', 'answers.source') }},
             placed.record_key,
             asked.record_key
         )) as record_key
@@ -156,10 +160,11 @@ figures as (
 ),
 
 measured as (
-    {% for kpi in counts %}
+    {% for kpi, people in counts.items() %}
     select
         '{{ kpi }}' as kpi_id, identity, period,
-        cast({{ kpi }} as double) as value, cast({{ kpi }} as double) as numerator, cast(null as double) as denominator
+        cast({{ people }} as double) as value, cast({{ people }} as double) as numerator,
+        cast(null as double) as denominator
     from figures
     union all
     {% endfor %}
@@ -185,22 +190,22 @@ final as (
         value - max(value) filter (where identity = 'default') over (partition by kpi_id, period) as difference
     from measured
     union all
-    -- what counts orders, tickets or answers, whoever they are of
+    -- what counts orders, tickets or answers, whoever they are of; and people who are not counted again here
     select
-        kpi_id,
+        figures.kpi_id,
         'all' as period,
-        'any' as identity,
-        false as depends_on_identity,
-        value,
-        numerator,
-        denominator,
-        0 as difference
-    from {{ ref('kpi_values') }}
+        case when kpis.level = 'none' then 'any' else 'not measured' end as identity,
+        kpis.level <> 'none' as depends_on_identity,
+        figures.value,
+        figures.numerator,
+        figures.denominator,
+        case when kpis.level = 'none' then 0 end as difference
+    from {{ ref('kpi_values') }} as figures
+    inner join {{ ref('kpis') }} as kpis on figures.kpi_id = kpis.kpi_id
     where
-        period_grain = 'all'
-        and dimension = 'all'
-        and kpi_id not in (select kpi_id from measured)
-        and kpi_id <> 'cohort_retention'
+        figures.period_grain = 'all'
+        and figures.dimension = 'all'
+        and figures.kpi_id not in (select kpi_id from measured)
 )
 
 select {{ contract_columns() }} from final

@@ -131,10 +131,14 @@ def test_sensitivity_brackets_what_is_used(simulated: "Simulated") -> None:
     assert values["loose"] <= values["default"] <= values["strict"]
     published = """select kpi_id, round(value, 9) from w.marts.kpi_values
         where period_grain = 'all' and dimension = 'all'
-            and kpi_id in ('new_customers', 'repeat_customers', 'repeat_purchase_rate')"""
+            and kpi_id in (
+            'active_customers', 'new_customers', 'repeat_customers', 'repeat_purchase_rate'
+        )"""
     again = """select kpi_id, round(value, 9) from w.marts.identity_sensitivity
         where period = 'all' and identity = 'default'
-            and kpi_id in ('new_customers', 'repeat_customers', 'repeat_purchase_rate')"""
+            and kpi_id in (
+            'active_customers', 'new_customers', 'repeat_customers', 'repeat_purchase_rate'
+        )"""
     assert simulated.ask(f"{again} order by 1") == simulated.ask(f"{published} order by 1")
 
 
