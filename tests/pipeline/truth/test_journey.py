@@ -76,13 +76,12 @@ left join our_first as o on t.person_id = o.person_id and t.stage = o.stage;
 # Where our stages are defined otherwise: people of whom the first entry may differ, and why.
 OTHERWISE = {
     "awareness": "false",
-    # who first landed unseen is aware for us only later; visits to read or write a review or a
-    # referral are visits for us
+    # who first landed unseen is aware for us only later; visits to help pages are visits for us
     "consideration": """
         person_id not in (select person_id from compared where stage = 'awareness')
         or exists (
             from told where told.person_id = c.person_id and told.at < c.true_at
-                and kind in ('referral_sent', 'product_reviewed', 'help_viewed')
+                and kind = 'help_viewed'
         )""",
     "decision": "false",
     # bought and received at a counter: served at once; and who orders again before the first
@@ -168,6 +167,34 @@ def test_every_touch_lies_in_one_span_and_every_life_is_whole(simulated: Simulat
         )
         """
     ) == []  # fmt: skip
+
+
+@pytest.mark.parametrize("concept", ["review", "referral"])
+def test_who_writes_or_recommends_is_known_and_does_it_once(
+    simulated: Simulated, concept: str
+) -> None:
+    """Also who was not signed in; what the website tells of it beside is no second touch."""
+    simulated.connection.execute(KNOWN)
+    rows = simulated.ask(
+        f"""
+        select i.customer_id, k.customer_id
+        from w.marts.fct_interactions as i
+        inner join world.{concept} as r
+            on i.concept = '{concept}' and i.record_key = 'web:' || r.{concept}_id::varchar
+        inner join known as k on r.person_id = k.person_id
+        """
+    )
+    assert len(rows) >= 10
+    assert {(ours, truly) for ours, truly in rows if ours != truly} == set()
+    assert simulated.ask(
+        f"""
+        select count(*) filter (where kind = '{concept}') > 0,
+            count(*) filter (where kind = '{concept}' and i.record_key is not null)
+        from w.unified.web_events as e
+        left join w.marts.fct_interactions as i
+            on i.concept = 'web_event' and e.web_event_key = i.record_key
+        """
+    ) == [(True, 0)]
 
 
 def test_each_cell_of_the_map_is_what_its_query_gives(simulated: Simulated) -> None:
