@@ -234,8 +234,7 @@ def _semantic_models(contracts: Contracts) -> str:
                 "label": f"{c.name}: {'sum' if part == 'total' else 'observations'}",
                 "description": f"Part of the metric {c.id}.",
             }  # fmt: skip
-            metrics.append(metric | {"type": "simple", "type_params": {"measure": measure}}
-                           | external)  # fmt: skip
+            metrics.append(metric | _simple(measure) | external)
         if c.is_ratio:
             total, weight = f"{c.id}_total", f"{c.id}_weight"
             made: dict[str, Any] = {"numerator": total, "denominator": weight}
@@ -247,19 +246,36 @@ def _semantic_models(contracts: Contracts) -> str:
     for c in contracts:
         if figures := c.computed:
             models["kpi_values"] = _figures()
-            metrics.append(
-                _metric(c)
-                | {"type": "simple", "type_params": {"measure": "figure"}}
-                | {
-                    "filter": "{{ Dimension('figure_row__kpi_id') }} = '" + c.id + "' and"
-                    f" {{{{ Dimension('figure_row__dimension') }}}} = '{figures.dimension}'"
-                }
-            )
+            rows = {
+                "filter": "{{ Dimension('figure_row__kpi_id') }} = '" + c.id + "' and"
+                f" {{{{ Dimension('figure_row__dimension') }}}} = '{figures.dimension}'"
+            }
+            measure = "figure" if figures.period == "month" else "figure_in_all"
+            if figures.dimension == "all":
+                metrics.append(_metric(c) | _simple(measure) | rows)
+                continue
+            # of several values of the dimension there is no figure: none is better than their sum
+            figure, count = f"{c.id}_figure", f"{c.id}_figures"
+            for part, label, of in (
+                (figure, "figure", measure), (count, "number of figures", f"{measure}s"),
+            ):  # fmt: skip
+                said = f"Part of the metric {c.id}, to be grouped by dimension_value."
+                metrics.append(
+                    {"name": part, "label": f"{c.name}: {label}", "description": said}
+                    | _simple(of) | rows
+                )  # fmt: skip
+            made = {"expr": f"case when {count} = 1 then {figure} end",
+                    "metrics": [{"name": figure}, {"name": count}]}  # fmt: skip
+            metrics.append(_metric(c) | {"type": "derived", "type_params": made})
     text = yaml.dump(
         {"semantic_models": list(models.values()), "metrics": metrics},
         sort_keys=False, width=118, allow_unicode=True,
     )  # fmt: skip
     return f"# {WRITTEN}.\n{text}"
+
+
+def _simple(measure: str) -> dict[str, Any]:
+    return {"type": "simple", "type_params": {"measure": measure}}
 
 
 def _metric(c: KpiContract) -> dict[str, Any]:
@@ -292,10 +308,17 @@ def _customers() -> dict[str, Any]:
 
 
 def _figures() -> dict[str, Any]:
-    """Figures that can't be added up over time: a metric shows the month asked, else the newest."""
+    """Figures that can't be added up: a metric shows the month asked, else the newest."""
+    newest = {"non_additive_dimension": {"name": "period_start", "window_choice": "max"}}
+    measures: list[dict[str, Any]] = [
+        {"name": f"{name}{many}", "agg": "sum", "agg_time_dimension": "period_start",
+         "expr": f"case when period_grain = '{grain}' then {what} end"} | rest
+        for name, grain, rest in (("figure", "month", newest), ("figure_in_all", "all", {}))
+        for many, what in (("", "value"), ("s", "1"))
+    ]  # fmt: skip
     return {
         "name": "kpi_figures",
-        "description": "Figures that a model makes per month: not to be added up over months.",
+        "description": "Figures that a model makes, per month or of all time: not to be added up.",
         "model": "ref('kpi_values')",
         "primary_entity": "figure_row",
         "dimensions": [
@@ -303,11 +326,7 @@ def _figures() -> dict[str, Any]:
               for n in ("kpi_id", "dimension", "dimension_value")),
             {"name": "period_start", "type": "time", "type_params": {"time_granularity": "month"}},
         ],
-        "measures": [
-            {"name": "figure", "agg": "sum", "agg_time_dimension": "period_start",
-             "expr": "case when period_grain = 'month' then value end",
-             "non_additive_dimension": {"name": "period_start", "window_choice": "max"}},
-        ],
+        "measures": measures,
     }  # fmt: skip
 
 
@@ -401,6 +420,8 @@ An entry in the file of its area, `dbt_project/kpis/<area>.yml`:
 What can't be added up has, instead of `observed`, `computed: {{from: a_model}}`: a model with the
 columns
 {", ".join(f"`{c}`" for c in COMPUTED_COLUMNS)}.
+`period: all` says that it has no months, `dimension: stage` that it is stated by stage alone: its
+metric is then to be grouped by `dimension_value`, and empty where it is not.
 It leaves out tests and employees itself. Of shares it may leave the interval empty.
 `customers: another_model` names what each customer adds in a month (`kpi_id`, `period_start`,
 `customer_id`, `numerator`, `denominator`): with it, changes of identity are told from late data.

@@ -80,6 +80,7 @@ class Computed(_Part):
 
     model: Relation = Field(alias="from", description="Model with the columns of computed figures.")
     dimension: Relation = Field("all", description="The dimension by which the KPI is stated.")
+    period: Literal["month", "all"] = Field("month", description="The period it is stated for.")
     customers: Relation | None = Field(
         None, description="Model with what each customer adds in a month, where figures add up."
     )
