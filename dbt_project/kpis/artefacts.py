@@ -27,6 +27,7 @@ Contracts = Sequence[KpiContract]
 SEED_COLUMNS = (
     "kpi_id", "kpi_version", "name", "unit", "stage", "owner_team", "level", "better", "interval",
     "definition", "source", "requires", "area", "model", "definition_hash", "adds_up_customers",
+    "is_additive",
 )  # fmt: skip
 
 
@@ -55,6 +56,7 @@ def _seed(contracts: Contracts) -> str:
                 *(c.id, c.version, c.name, c.unit, c.stage, c.owner_team, c.level, c.better),
                 *(interval, c.formula, c.source, " ".join(c.requires), c.area, c.parent),
                 *(c.definition_hash, str(c.adds_up_customers).lower()),
+                str(c.is_additive).lower(),
             ]
         )
     return out.getvalue()

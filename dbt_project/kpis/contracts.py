@@ -142,6 +142,15 @@ class KpiContract(_Part):
         return self.interval != "none"
 
     @property
+    def is_additive(self) -> bool:
+        """Whether it is a sum, which is 0 where there was nothing to add."""
+        return (
+            self.observed is not None
+            and not self.is_ratio
+            and self.unit in ("count", "people", "currency")
+        )
+
+    @property
     def parent(self) -> str:
         """The model its figures come from."""
         part = self.observed or self.computed

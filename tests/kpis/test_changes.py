@@ -42,13 +42,17 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tup
 
 
 def kpis(connection: duckdb.DuckDBPyConnection, interval: str | None, **said: Any) -> None:
-    given = {"version": 1, "hash": "h", "level": "customer", "adds_up": True} | said
+    given = {
+        "version": 1, "hash": "h", "level": "customer", "adds_up": True,
+        "is_additive": interval is None,
+    } | said  # fmt: skip
     connection.execute(
         "create table kpis (kpi_id varchar, kpi_version integer, interval varchar, level varchar,"
-        " definition_hash varchar, adds_up_customers boolean)"
+        " definition_hash varchar, adds_up_customers boolean, is_additive boolean)"
     )
     insert(connection, "kpis", [
-        ("k", given["version"], interval, given["level"], given["hash"], given["adds_up"])
+        ("k", given["version"], interval, given["level"], given["hash"], given["adds_up"],
+         given["is_additive"])
     ])  # fmt: skip
 
 
@@ -150,7 +154,10 @@ def buyers(of_record: list[str], placed: list[int]) -> dict[str, Group]:
 
 
 def between(
-    then: tuple[list[str], list[int]], now: tuple[list[str], list[int]], **said: Any
+    then: tuple[list[str], list[int]],
+    now: tuple[list[str], list[int]],
+    interval: str | None = "wilson",
+    **said: Any,
 ) -> dict[str, Any] | None:
     before, after = buyers(*then), buyers(*now)
     with duckdb.connect() as connection:
@@ -167,7 +174,7 @@ def between(
             " sequence bigint);"
             "create table int_identity__assignments (record_key varchar, customer_id varchar)"
         )
-        kpis(connection, "wilson", **said)
+        kpis(connection, interval, **said)
 
         def total(of: dict[str, Group]) -> tuple[float | None, int, int]:
             numerator = sum(n for n, _ in of.values())
@@ -257,3 +264,15 @@ def test_what_cannot_be_told_apart_is_the_remainder() -> None:
 def test_a_kpi_that_counts_no_identities_has_late_data_only() -> None:
     row = between(*STORY, level="none")
     assert row and row["late_data"] == row["change"] != 0
+
+
+@pytest.mark.parametrize(("is_additive", "change"), [(True, -1.0), (False, None)])
+def test_a_sum_is_0_where_there_is_nothing_and_a_ratio_is_not(
+    is_additive: bool, change: float | None
+) -> None:
+    """As of a retention of revenue that gives no interval and has nobody left to retain."""
+    everybody = ["c1"] * 6
+    row = between(
+        (everybody, [2] * 6), (everybody, [0] * 6), interval=None, is_additive=is_additive
+    )
+    assert (row and row["change"]) == change

@@ -68,8 +68,8 @@ compared as (
         published.numerator as numerator_before,
         published.denominator as denominator_before,
         -- what is added up is 0 where there was nothing to add
-        case when kpis.interval is null then coalesce(published.value, 0) else published.value end as value_before,
-        case when kpis.interval is null then coalesce(figures.value, 0) else figures.value end as value_after,
+        coalesce(published.value, case when kpis.is_additive then 0 end) as value_before,
+        coalesce(figures.value, case when kpis.is_additive then 0 end) as value_after,
         coalesce(of_moved.numerator, 0) as numerator_moved,
         coalesce(of_moved.denominator, 0) as denominator_moved,
         known.kpi_version <> kpis.kpi_version or known.definition_hash <> kpis.definition_hash as is_redefined
