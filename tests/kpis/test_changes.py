@@ -57,7 +57,10 @@ def kpis(connection: duckdb.DuckDBPyConnection, interval: str | None, **said: An
 
 
 def split(
-    interval: str | None, before: dict[str, Group], after: dict[str, Group], shown: int = 1
+    interval: str | None,
+    before: dict[str, Group],
+    after: dict[str, Group],
+    shown: int | None = 1,
 ) -> dict[str, dict[str, Any]]:
     """The changes that the model finds, by the dimension they are split by."""
     scale = 100 if interval == "net score" else 1
@@ -71,7 +74,7 @@ def split(
                 value = scale * numerator / denominator if interval else numerator
                 insert(connection, "kpi_values", [
                     ("k", 1, "month", month, dimension, name, value, numerator,
-                     denominator * shown if interval else None)
+                     denominator * shown if interval and shown else None)
                 ])  # fmt: skip
         found = connection.execute(PERIOD_CHANGES)
         names = [column[0] for column in found.description]
@@ -131,11 +134,14 @@ def test_a_known_split() -> None:
     assert row["source"]["rate"] == pytest.approx(0)
 
 
-def test_a_value_that_is_no_ratio_of_sums_is_left_whole() -> None:
-    """As of a median, whose numerator and denominator are not what it is made of."""
-    found = split("own", {"a": (1, 2)}, {"a": (3, 4)}, shown=3)
+@pytest.mark.parametrize("shown", [3, None])
+def test_a_value_that_is_no_ratio_of_sums_is_left_whole(shown: int | None) -> None:
+    """As of a median: its numerator and denominator are not what it is made of, or there are none.
+    """
+    found = split("own", {"a": (1, 2)}, {"a": (3, 4)}, shown=shown)
     assert set(found) == {"all"}
     assert found["all"]["remainder"] == found["all"]["change"] == 0.25
+    assert found["all"]["volume"] == 0
 
 
 # ---- between publications ----------------------------------------------------------------------
