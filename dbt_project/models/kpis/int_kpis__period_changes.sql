@@ -17,7 +17,7 @@ with figures as (
         figures.numerator,
         figures.denominator,
         kpis.is_additive,
-        case kpis.interval when 'net score' then 100 else 1 end as scale
+        case kpis.unit when 'points' then 100 else 1 end as scale
     from {{ ref('kpi_values') }} as figures
     inner join {{ ref('kpis') }} as kpis on figures.kpi_id = kpis.kpi_id
     where figures.period_grain = 'month' and {{ ended }}

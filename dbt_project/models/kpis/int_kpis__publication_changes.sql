@@ -62,7 +62,7 @@ compared as (
         kpis.kpi_version,
         kpis.level,
         kpis.adds_up_customers,
-        case kpis.interval when 'net score' then 100 else 1 end as scale,
+        case kpis.unit when 'points' then 100 else 1 end as scale,
         months.period_start,
         months.version as compared_with,
         published.numerator as numerator_before,
