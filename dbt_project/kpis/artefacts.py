@@ -391,8 +391,9 @@ same figures.
 *Interval* says how the 95 % interval is made: wilson (of a share), mean (normal, of a mean), net
 score (normal, of answers that count +1, 0 or -1), own (by the model that makes the figure). *Level*
 says whose identity is counted: the figure changes when records are found to be the same customer,
-household or account. The *definition hash* changes with the SQL of the KPI; `version` is raised by
-hand when its meaning changes.
+household or account. The *definition hash* changes with what the contract says a KPI is, and with
+the SQL of the model that makes its figures (macros included, comments not); `version` is raised by
+hand when its meaning changes otherwise.
 
 ## To add a KPI
 

@@ -170,12 +170,16 @@ class KpiContract(_Part):
 
     @property
     def definition_hash(self) -> str:
-        """Of what the figures follow from, but for the models below: it tells redefinitions."""
-        said: dict[str, Any] = {"unit": self.unit, "interval": self.interval, "from": self.parent}
-        if self.observed:
-            said |= self.observed.model_dump(exclude_defaults=True)
-        if self.computed and (sql := _model_file(self.computed.model)):
-            said["sql"] = sql.read_text(encoding="utf-8")
+        """Of what the contract says the KPI is, and the SQL that makes it: it tells redefinitions.
+
+        What lies below that model is not in it: nearly all of it is below every KPI.
+        """
+        said: dict[str, Any] = self.model_dump(
+            exclude_defaults=True, include={"unit", "level", "interval", "observed", "computed"}
+        )
+        said["formula"] = " ".join(self.formula.split())
+        if self.computed and (path := _model_file(self.computed.model)):
+            said["sql"] = sql_in_full(path.read_text(encoding="utf-8"), _macros())
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -287,6 +291,31 @@ def _unkept(contract: KpiContract, *, check_sql: bool) -> list[str]:
                     f" its columns are {', '.join(columns)}"
                 )
     return problems
+
+
+def sql_in_full(sql: str, macros: dict[str, str]) -> str:
+    """SQL without comments and layout, behind it the macros that it calls, and those they call."""
+
+    def plain(text: str) -> str:
+        return " ".join(re.sub(r"\{#.*?#\}|--[^\n]*", " ", text, flags=re.DOTALL).split())
+
+    parts, called = [plain(sql)], set[str]()
+    for part in parts:  # it grows
+        new = set(re.findall(r"\b(\w+)\(", part)) & set(macros) - called
+        called |= new
+        parts += [plain(macros[name]) for name in sorted(new)]
+    return "\n".join(parts)
+
+
+@cache
+def _macros() -> dict[str, str]:
+    """Text of each macro of the project."""
+    pattern = r"(\{%-?\s*macro\s+(\w+).*?\{%-?\s*endmacro)"
+    return {
+        name: text
+        for path in sorted((FOLDER.parent / "macros").glob("*.sql"))
+        for text, name in re.findall(pattern, path.read_text(encoding="utf-8"), re.DOTALL)
+    }
 
 
 def _model_file(model: str) -> Path | None:

@@ -10,7 +10,7 @@ import yaml
 
 from dbt_project.kpis import ContractError, KpiContract, load_contracts
 from dbt_project.kpis.artefacts import artefacts
-from dbt_project.kpis.contracts import FOLDER, MODELS
+from dbt_project.kpis.contracts import FOLDER, MODELS, sql_in_full
 from ingestion.concepts import load_concepts
 
 REPOSITORY = Path(__file__).parents[2]
@@ -109,6 +109,40 @@ def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ContractError) as caught:
         loaded(tmp_path, GOOD | {"unit": "euro", "stage": "sale"}, GOOD | {"level": "person"})
     assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("change", [
+    {"unit": "people"}, {"level": "customer"}, {"formula": "Orders that were paid."},
+    {"observed": ROWS | {"where": "is_paid"}}, {"observed": None, "computed": COMPUTED},
+])  # fmt: skip
+def test_another_definition_has_another_hash(change: dict[str, Any]) -> None:
+    known = KpiContract.model_validate(GOOD | {"area": "sales"})
+    other = KpiContract.model_validate(GOOD | {"area": "sales"} | change)
+    assert other.definition_hash != known.definition_hash
+
+
+@pytest.mark.parametrize("change", [
+    {"name": "Orders, valid"}, {"owner_team": "shop"}, {"better": "neither"},
+    {"formula": "Orders that\n  were not canceled."}, {"vectors": ["unit test: fct_orders, other"]},
+])  # fmt: skip
+def test_what_is_no_definition_is_not_in_the_hash(change: dict[str, Any]) -> None:
+    known = KpiContract.model_validate(GOOD | {"area": "sales"})
+    other = KpiContract.model_validate(GOOD | {"area": "sales"} | change)
+    assert other.definition_hash == known.definition_hash
+
+
+def test_sql_in_full_has_the_macros_it_calls_and_no_comments() -> None:
+    macros = {
+        "wilson": "{% macro wilson(n) %}{{ z() }} * {{ n }}{% endmacro %}",
+        "z": "{% macro z() %}1.96{% endmacro %}",
+        "median": "{% macro median() %}0.5{% endmacro %}",
+    }
+    sql = "{#- shares -#}\nselect -- all\n    {{ wilson('n') }}\nfrom orders"
+    assert sql_in_full(sql, macros) == sql_in_full("select {{ wilson('n') }} from orders", macros)
+    for name in ("wilson", "z"):
+        other = macros | {name: macros[name].replace("%}", "%}2 * ", 1)}
+        assert sql_in_full(sql, other) != sql_in_full(sql, macros)
+    assert "0.5" not in sql_in_full(sql, macros)
 
 
 def test_kpis_need_fields_that_concepts_have(contracts: list[KpiContract]) -> None:

@@ -1,6 +1,6 @@
 {#- How what was published of a month that had ended differs from what is said of it now, and why.
 
-    definition: the KPI's version or SQL is another; the whole change, for the old figures can't be had
+    definition: the KPI's contract or SQL is another; the whole change, for the old figures can't be had
     of the new data. identity: for KPIs that count identities, the figure as it was with what the
     customers add now of whom a record has changed hands since, less the figure as it was; what
     has come in for them meanwhile goes with it. late data: the rest. Where it isn't known what a
