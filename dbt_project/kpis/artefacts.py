@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,9 @@ from dbt_project.kpis.contracts import (
     Interval,
     KpiContract,
     Level,
+    RowsVector,
     Unit,
+    Vector,
 )
 
 PROJECT = Path(__file__).parents[2]
@@ -416,8 +419,11 @@ An entry in the file of its area, `dbt_project/kpis/<area>.yml`:
         day: created_on
         value: first_reply_hours  # 1 for counts, 1/0 for shares, 1/0/-1 for net scores
         where: not is_merged
-      vectors:                    # known answers; intervals run against the macros
+      vectors:                    # known answers, one at least of the KPI itself
+        # intervals run against the macros, rows against `value` and `where`
         - {{kind: interval, total: 12, squares: 50, n: 4, value: 3, ci_low: 0.883, ci_high: 5.117}}
+        - {{kind: rows, columns: [first_reply_hours, is_merged],
+           rows: [[1, false], [3, false], [null, false], [9, true]], value: 2}}
         - "unit test: fct_tickets, name_of_the_test"
 
 What can't be added up has, instead of `observed`, `computed: {{from: a_model}}`: a model with the
@@ -481,13 +487,15 @@ def _entry(c: KpiContract) -> str:
 """
 
 
-def _vector(vector: Any) -> str:
+def _vector(vector: Vector) -> str:
     if isinstance(vector, str):
         return vector
-    said = vector if isinstance(vector, dict) else vector.model_dump(exclude_none=True)
+    if isinstance(vector, RowsVector):
+        rows = "; ".join(", ".join(map(json.dumps, row)) for row in vector.rows)
+        return f"of the rows ({', '.join(vector.columns)}): {rows}, the value is {vector.value:g}"
     return ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in said.items()
+        for key, value in vector.model_dump(exclude_none=True).items()
     )
 
 

@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal, get_args
 
 import duckdb
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 FOLDER = Path(__file__).parent
 MODELS = FOLDER.parent / "models"
@@ -100,6 +109,35 @@ class IntervalVector(_Part):
     method: Literal["wilson", "mean", "net score"] | None = None  # where the contract says `own`
 
 
+class RowsVector(_Part):
+    """Rows by hand and what the contract's own SQL has to make of them."""
+
+    kind: Literal["rows"]
+    columns: list[Relation] = Field(min_length=1)
+    rows: list[list[bool | int | float | str | None]] = Field(min_length=2)
+    value: float
+
+    @model_validator(mode="after")
+    def _has_a_cell_per_column(self) -> "RowsVector":
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"rows need as many cells as there are columns: {len(self.columns)}")
+        return self
+
+
+def _kind(vector: Any) -> str:
+    if isinstance(vector, dict):
+        return str(vector.get("kind"))
+    return getattr(vector, "kind", "text")
+
+
+Vector = Annotated[
+    Annotated[IntervalVector, Tag("interval")]
+    | Annotated[RowsVector, Tag("rows")]
+    | Annotated[str, Tag("text")],
+    Discriminator(_kind),
+]
+
+
 class KpiContract(_Part):
     """One KPI: what it means, what it is made of, who answers for it, how it is known right."""
 
@@ -117,7 +155,7 @@ class KpiContract(_Part):
     interval: Interval
     observed: Observed | None = None
     computed: Computed | None = None
-    vectors: list[IntervalVector | str | dict[str, Any]] = Field(min_length=1)
+    vectors: list[Vector] = Field(min_length=1)
     area: str = Field(exclude=True)
 
     @model_validator(mode="after")
@@ -134,6 +172,13 @@ class KpiContract(_Part):
                     f"a vector of kind interval has no meaning with interval `{self.interval}`;"
                     " change the interval, or name the vector's `method`"
                 )
+        if len(self.interval_vectors) == len(self.vectors):
+            raise ValueError(
+                "vectors of kind interval test the macros that all share; give one of this KPI too:"
+                " rows by hand, or where a test of it is"
+            )
+        if self.computed and any(isinstance(v, RowsVector) for v in self.vectors):
+            raise ValueError("vectors of kind rows are for `observed`; name a test of the model")
         return self
 
     @property
@@ -233,9 +278,11 @@ def _complaint(error: Any) -> str:
         said = "is missing; add it"
     elif kind == "extra_forbidden":
         parts: dict[str, type[BaseModel]] = {
-            "observed": Observed, "computed": Computed, "vectors": IntervalVector,
+            "observed": Observed, "computed": Computed,
+            "interval": IntervalVector, "rows": RowsVector,
         }  # fmt: skip
-        known = parts.get(place[0], KpiContract) if len(place) > 1 else KpiContract
+        part = place[2] if place[0] == "vectors" else place[0]
+        known = parts.get(part, KpiContract) if len(place) > 1 else KpiContract
         names = [f.alias or n for n, f in known.model_fields.items() if n != "area"]
         said = f"is not a field here; {_nearest(place[-1], names)}"
     elif kind == "literal_error":
@@ -246,6 +293,8 @@ def _complaint(error: Any) -> str:
     else:
         said = f"{given!r}: {error['msg'].lower()}"
     fix = FIXES.get(place[0]) if place and kind not in ("missing", "value_error") else None
+    if place[:1] == ["vectors"] and len(place) > 1:
+        fix = "write text, or a mapping of kind interval or rows" if "tag" in kind else None
     return f"{field}: {said}" + (f"; {fix}" if fix else "")
 
 
@@ -266,7 +315,7 @@ def _unkept(contract: KpiContract, *, check_sql: bool) -> list[str]:
     if customers and _model_file(customers) is None:
         return [f"{place}: computed.customers: no model {customers!r};"
                 f" {_nearest(customers, sorted(_model_files()))}"]  # fmt: skip
-    columns = _typed_columns().get(contract.parent)
+    columns = typed_columns().get(contract.parent)
     if contract.observed is None or columns is None or not check_sql:
         return []
     rows = contract.observed
@@ -328,7 +377,7 @@ def _model_files() -> dict[str, Path]:
 
 
 @cache
-def _typed_columns() -> dict[str, dict[str, str]]:
+def typed_columns() -> dict[str, dict[str, str]]:
     """Columns with their types, of models that promise both."""
     found = {}
     for path in MODELS.rglob("*.yml"):
