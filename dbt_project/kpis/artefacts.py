@@ -251,13 +251,13 @@ def _semantic_models(contracts: Contracts) -> str:
     for c in contracts:
         if figures := c.computed:
             models["kpi_values"] = _figures()
-            rows = {
+            of_kpi = {
                 "filter": "{{ Dimension('figure_row__kpi_id') }} = '" + c.id + "' and"
                 f" {{{{ Dimension('figure_row__dimension') }}}} = '{figures.dimension}'"
             }
             measure = "figure" if figures.period == "month" else "figure_in_all"
             if figures.dimension == "all":
-                metrics.append(_metric(c) | _simple(measure) | rows)
+                metrics.append(_metric(c) | _simple(measure) | of_kpi)
                 continue
             # of several values of the dimension there is no figure: none is better than their sum
             figure, count = f"{c.id}_figure", f"{c.id}_figures"
@@ -267,7 +267,7 @@ def _semantic_models(contracts: Contracts) -> str:
                 said = f"Part of the metric {c.id}, to be grouped by dimension_value."
                 metrics.append(
                     {"name": part, "label": f"{c.name}: {label}", "description": said}
-                    | _simple(of) | rows
+                    | _simple(of) | of_kpi
                 )  # fmt: skip
             made = {"expr": f"case when {count} = 1 then {figure} end",
                     "metrics": [{"name": figure}, {"name": count}]}  # fmt: skip
