@@ -73,17 +73,28 @@ semi join told on t.person_id = told.person_id and t.at = told.at  -- some syste
 left join our_first as o on t.person_id = o.person_id and t.stage = o.stage;
 """
 
+# Reviews and referrals are loyalty for us, also of a visitor who has bought nothing yet.
+SPOKEN_UP = """
+    exists (
+        from world.review as r
+        where r.person_id = c.person_id and r.at::timestamp <= c.true_at
+    ) or exists (
+        from world.referral as r
+        where r.person_id = c.person_id and r.at::timestamp <= c.true_at
+    )"""
+
 # Where our stages are defined otherwise: people of whom the first entry may differ, and why.
 OTHERWISE = {
     "awareness": "false",
     # who first landed unseen is aware for us only later; visits to help pages are visits for us
-    "consideration": """
+    "consideration": f"""
         person_id not in (select person_id from compared where stage = 'awareness')
         or exists (
             from told where told.person_id = c.person_id and told.at < c.true_at
                 and kind = 'help_viewed'
-        )""",
-    "decision": "false",
+        )
+        or {SPOKEN_UP}""",
+    "decision": SPOKEN_UP,
     # bought and received at a counter: served at once; and who orders again before the first
     # delivery is loyal before it
     "service": """
@@ -92,15 +103,7 @@ OTHERWISE = {
             select count(*) from sale
             where sale.person_id = c.person_id and placed_at::timestamp < c.true_at
         ) > 1""",
-    # reviews and referrals are loyalty for us
-    "loyalty": """
-        exists (
-            from world.review as r
-            where r.person_id = c.person_id and r.at::timestamp <= c.true_at
-        ) or exists (
-            from world.referral as r
-            where r.person_id = c.person_id and r.at::timestamp <= c.true_at
-        )""",
+    "loyalty": SPOKEN_UP,
 }
 
 
