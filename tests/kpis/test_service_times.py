@@ -33,7 +33,7 @@ from hours;
 create table fct_service_contacts as
 select 's:' || n as contact_key, 'c' || n % 10 as customer_id, 's' as source,
     date '2026-01-05' as started_on, 60.0 * n as wait_minutes, not is_over as is_open,
-    'ticket' as kind
+    false as is_merged, 'ticket' as kind
 from hours;
 create table fct_help_sessions as
 select 'v' || n as session_key, date '2026-01-05' as started_on, 's' as source,
