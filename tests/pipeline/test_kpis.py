@@ -29,4 +29,5 @@ def metrics(harbor: Home, connection: duckdb.DuckDBPyConnection) -> Metrics:
 
 @pytest.mark.parametrize("grain", ["all", "month"])
 def test_every_kpi_is_its_metric(metrics: Metrics, grain: str) -> None:
-    assert compare_with_published(KPIS, metrics, grain) >= len(KPIS) / 2
+    # of a company with few systems; one that uses all is compared in truth/test_metrics.py
+    assert compare_with_published(KPIS, metrics, grain) >= 20
