@@ -14,17 +14,26 @@ if TYPE_CHECKING:
     from orchestration.publish import Publication
 
 KINDS = ("kpi_values", "kpi_customers", "customers")
+MOST_FILES = 30  # of customers; more are written into one
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """A file that one publication left; the name says which, and what it was built from."""
+    """A file that one publication left; the name says which, and what it was built from.
+
+    Of several written into one the name has the first and the last: `<version>..<version>__all`.
+    """
 
     path: str
 
     @property
     def version(self) -> str:
-        return PurePosixPath(self.path).stem.partition("__")[0]
+        """Of the publication; of several, the first."""
+        return PurePosixPath(self.path).stem.partition("__")[0].partition("..")[0]
+
+    @property
+    def last_version(self) -> str:
+        return PurePosixPath(self.path).stem.partition("__")[0].rpartition("..")[2]
 
     @property
     def fingerprint(self) -> str:
@@ -37,10 +46,7 @@ def published_before(lake: Lake, company: str, fingerprint: str) -> dict[str, li
     A build that is repeated does not see its own publication, nor later ones: it gives the same
     marts again.
     """
-    own = min(
-        (f.version for f in _kept(lake, company, "kpi_values") if f.fingerprint == fingerprint),
-        default=None,
-    )
+    own = published_until(lake, company, fingerprint)
     whole = {file.version for file in _kept(lake, company, "kpi_values")}
     return {
         kind: [
@@ -52,6 +58,14 @@ def published_before(lake: Lake, company: str, fingerprint: str) -> dict[str, li
         ]
         for kind in KINDS
     }
+
+
+def published_until(lake: Lake, company: str, fingerprint: str) -> str | None:
+    """The publication of this very build: neither it nor later ones are there for it. None: all."""
+    return min(
+        (f.version for f in _kept(lake, company, "kpi_values") if f.fingerprint == fingerprint),
+        default=None,
+    )
 
 
 def keep_published(warehouse: Path, lake: Lake, company: str, publication: "Publication") -> bool:
@@ -93,6 +107,7 @@ def _keep(warehouse: Path, lake: Lake, company: str, publication: "Publication")
         keeper.keep_customers()
         keeper.keep_kpi_customers()
         keeper.keep_kpi_values()  # last: it tells that all are there
+        keeper.write_into_one()
     return True
 
 
@@ -105,6 +120,7 @@ class _Keeper:
     publication: "Publication"
 
     def keep_kpi_values(self) -> None:
+        """Of months and of all groups together: nothing else is asked of what was published."""
         registry = identity_files(self.lake, self.company, "registry")
         sequence = max((int(PurePosixPath(p).stem) for p in registry), default=0)
         self._write(
@@ -118,7 +134,7 @@ class _Keeper:
                 kpis.definition_hash
             from warehouse.marts.kpi_values as figures
             inner join warehouse.marts.dim_kpis as kpis using (kpi_id, kpi_version)
-            where figures.period_grain = 'month'
+            where figures.period_grain = 'month' and figures.dimension = 'all'
             order by all
             """,
         )
@@ -167,20 +183,39 @@ class _Keeper:
             """,
         )
 
+    def write_into_one(self) -> None:
+        """Many small files of customers as one; rows know which publication they are of."""
+        files = _kept(self.lake, self.company, "customers")
+        if len(files) <= MOST_FILES:
+            return
+        name = f"{files[0].version}..{max(f.last_version for f in files)}__all.parquet"
+        target = self.lake.path(PUBLISHED_DATASET, self.company, "customers", name)
+        # one that has died before the others were removed has left rows twice
+        self._put(target, f"select distinct * from {self._read('customers')} order by all")
+        for file in files:
+            if file.path != target:
+                self.lake.fs.rm_file(file.path)
+
     def forget_erased(self) -> None:
         """Take those whom no source knows any more out of every file."""
-        for kind in ("customers", "kpi_customers"):
-            for file in _kept(self.lake, self.company, kind):
-                source = f"read_parquet({_text(self.lake.readable(file.path))})"
-                erased = (
-                    "customer_id not in (select customer_id from"
-                    " warehouse.history.int_history__living) and customer_id is not null"
-                )
-                [(count,)] = self.connection.execute(
-                    f"select count(*) from {source} where {erased}"
-                ).fetchall()
-                if count:
-                    self._put(file.path, f"select * from {source} where not ({erased})")
+        paths = {
+            self.lake.readable(file.path): file.path
+            for kind in ("customers", "kpi_customers")
+            for file in _kept(self.lake, self.company, kind)
+        }
+        if not paths:
+            return
+        erased = (
+            "customer_id not in (select customer_id from warehouse.history.int_history__living)"
+            " and customer_id is not null"
+        )
+        listed = ", ".join(map(_text, paths))
+        for (path,) in self.connection.execute(
+            f"select distinct filename from read_parquet([{listed}], filename = true,"
+            f" union_by_name = true) where {erased}"
+        ).fetchall():
+            source = f"read_parquet({_text(path)})"
+            self._put(paths[path], f"select * from {source} where not ({erased})")
 
     def _read(self, kind: str) -> str:
         """The files of a kind as a relation; without rows where there are none."""
@@ -211,9 +246,10 @@ class _Keeper:
 
 
 def _kept(lake: Lake, company: str, kind: str) -> list[_Kept]:
-    """Oldest first: versions sort by time."""
+    """Oldest first: versions sort by time, names of files do not where one has a suffix."""
     paths = lake.files(PUBLISHED_DATASET, company, kind)
-    return [_Kept(path) for path in sorted(paths) if path.endswith(".parquet")]
+    kept = [_Kept(path) for path in paths if path.endswith(".parquet")]
+    return sorted(kept, key=lambda file: (file.last_version, file.path))
 
 
 def _text(value: str) -> str:

@@ -20,7 +20,7 @@ from ingestion.exports.plan import (
     mapping_hash,
 )
 from ingestion.lake import Lake
-from orchestration.history import published_before
+from orchestration.history import published_before, published_until
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
 
 BUILD_TABLE = "main.cxm_build"
@@ -52,7 +52,9 @@ def write_plan(
         DBT_PROJECT_DIR / "models" / "unified",
     )
     fingerprint = Fingerprint(f"{staging}-{mapping_hash(plan)}", code, input_hash(plan))
-    plan["published"] = published_before(settings.lake, plan["company"], fingerprint.build)
+    publications = settings.lake, plan["company"], fingerprint.build
+    plan["published"] = published_before(*publications)
+    plan["published_until"] = published_until(*publications)
     settings.plan.parent.mkdir(parents=True, exist_ok=True)
     draft = settings.plan.with_suffix(".tmp")
     draft.write_text(json.dumps(plan, indent=1))

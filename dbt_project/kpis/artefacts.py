@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,9 @@ from dbt_project.kpis.contracts import (
     Interval,
     KpiContract,
     Level,
+    RowsVector,
     Unit,
+    Vector,
 )
 
 PROJECT = Path(__file__).parents[2]
@@ -27,6 +30,7 @@ Contracts = Sequence[KpiContract]
 SEED_COLUMNS = (
     "kpi_id", "kpi_version", "name", "unit", "stage", "owner_team", "level", "better", "interval",
     "definition", "source", "requires", "area", "model", "definition_hash", "adds_up_customers",
+    "is_additive",
 )  # fmt: skip
 
 
@@ -55,6 +59,7 @@ def _seed(contracts: Contracts) -> str:
                 *(c.id, c.version, c.name, c.unit, c.stage, c.owner_team, c.level, c.better),
                 *(interval, c.formula, c.source, " ".join(c.requires), c.area, c.parent),
                 *(c.definition_hash, str(c.adds_up_customers).lower()),
+                str(c.is_additive).lower(),
             ]
         )
     return out.getvalue()
@@ -234,8 +239,7 @@ def _semantic_models(contracts: Contracts) -> str:
                 "label": f"{c.name}: {'sum' if part == 'total' else 'observations'}",
                 "description": f"Part of the metric {c.id}.",
             }  # fmt: skip
-            metrics.append(metric | {"type": "simple", "type_params": {"measure": measure}}
-                           | external)  # fmt: skip
+            metrics.append(metric | _simple(measure) | external)
         if c.is_ratio:
             total, weight = f"{c.id}_total", f"{c.id}_weight"
             made: dict[str, Any] = {"numerator": total, "denominator": weight}
@@ -247,19 +251,36 @@ def _semantic_models(contracts: Contracts) -> str:
     for c in contracts:
         if figures := c.computed:
             models["kpi_values"] = _figures()
-            metrics.append(
-                _metric(c)
-                | {"type": "simple", "type_params": {"measure": "figure"}}
-                | {
-                    "filter": "{{ Dimension('figure_row__kpi_id') }} = '" + c.id + "' and"
-                    f" {{{{ Dimension('figure_row__dimension') }}}} = '{figures.dimension}'"
-                }
-            )
+            of_kpi = {
+                "filter": "{{ Dimension('figure_row__kpi_id') }} = '" + c.id + "' and"
+                f" {{{{ Dimension('figure_row__dimension') }}}} = '{figures.dimension}'"
+            }
+            measure = "figure" if figures.period == "month" else "figure_in_all"
+            if figures.dimension == "all":
+                metrics.append(_metric(c) | _simple(measure) | of_kpi)
+                continue
+            # of several values of the dimension there is no figure: none is better than their sum
+            figure, count = f"{c.id}_figure", f"{c.id}_figures"
+            for part, label, of in (
+                (figure, "figure", measure), (count, "number of figures", f"{measure}s"),
+            ):  # fmt: skip
+                said = f"Part of the metric {c.id}, to be grouped by dimension_value."
+                metrics.append(
+                    {"name": part, "label": f"{c.name}: {label}", "description": said}
+                    | _simple(of) | of_kpi
+                )  # fmt: skip
+            made = {"expr": f"case when {count} = 1 then {figure} end",
+                    "metrics": [{"name": figure}, {"name": count}]}  # fmt: skip
+            metrics.append(_metric(c) | {"type": "derived", "type_params": made})
     text = yaml.dump(
         {"semantic_models": list(models.values()), "metrics": metrics},
         sort_keys=False, width=118, allow_unicode=True,
     )  # fmt: skip
     return f"# {WRITTEN}.\n{text}"
+
+
+def _simple(measure: str) -> dict[str, Any]:
+    return {"type": "simple", "type_params": {"measure": measure}}
 
 
 def _metric(c: KpiContract) -> dict[str, Any]:
@@ -292,10 +313,17 @@ def _customers() -> dict[str, Any]:
 
 
 def _figures() -> dict[str, Any]:
-    """Figures that can't be added up over time: a metric shows the month asked, else the newest."""
+    """Figures that can't be added up: a metric shows the month asked, else the newest."""
+    newest = {"non_additive_dimension": {"name": "period_start", "window_choice": "max"}}
+    measures: list[dict[str, Any]] = [
+        {"name": f"{name}{many}", "agg": "sum", "agg_time_dimension": "period_start",
+         "expr": f"case when period_grain = '{grain}' then {what} end"} | rest
+        for name, grain, rest in (("figure", "month", newest), ("figure_in_all", "all", {}))
+        for many, what in (("", "value"), ("s", "1"))
+    ]  # fmt: skip
     return {
         "name": "kpi_figures",
-        "description": "Figures that a model makes per month: not to be added up over months.",
+        "description": "Figures that a model makes, per month or of all time: not to be added up.",
         "model": "ref('kpi_values')",
         "primary_entity": "figure_row",
         "dimensions": [
@@ -303,11 +331,7 @@ def _figures() -> dict[str, Any]:
               for n in ("kpi_id", "dimension", "dimension_value")),
             {"name": "period_start", "type": "time", "type_params": {"time_granularity": "month"}},
         ],
-        "measures": [
-            {"name": "figure", "agg": "sum", "agg_time_dimension": "period_start",
-             "expr": "case when period_grain = 'month' then value end",
-             "non_additive_dimension": {"name": "period_start", "window_choice": "max"}},
-        ],
+        "measures": measures,
     }  # fmt: skip
 
 
@@ -370,8 +394,9 @@ same figures.
 *Interval* says how the 95 % interval is made: wilson (of a share), mean (normal, of a mean), net
 score (normal, of answers that count +1, 0 or -1), own (by the model that makes the figure). *Level*
 says whose identity is counted: the figure changes when records are found to be the same customer,
-household or account. The *definition hash* changes with the SQL of the KPI; `version` is raised by
-hand when its meaning changes.
+household or account. The *definition hash* changes with what the contract says a KPI is, and with
+the SQL of the model that makes its figures (macros included, comments not); `version` is raised by
+hand when its meaning changes otherwise.
 
 ## To add a KPI
 
@@ -394,13 +419,18 @@ An entry in the file of its area, `dbt_project/kpis/<area>.yml`:
         day: created_on
         value: first_reply_hours  # 1 for counts, 1/0 for shares, 1/0/-1 for net scores
         where: not is_merged
-      vectors:                    # known answers; intervals run against the macros
+      vectors:                    # known answers, one at least of the KPI itself
+        # intervals run against the macros, rows against `value` and `where`
         - {{kind: interval, total: 12, squares: 50, n: 4, value: 3, ci_low: 0.883, ci_high: 5.117}}
+        - {{kind: rows, columns: [first_reply_hours, is_merged],
+           rows: [[1, false], [3, false], [null, false], [9, true]], value: 2}}
         - "unit test: fct_tickets, name_of_the_test"
 
 What can't be added up has, instead of `observed`, `computed: {{from: a_model}}`: a model with the
 columns
 {", ".join(f"`{c}`" for c in COMPUTED_COLUMNS)}.
+`period: all` says that it has no months, `dimension: stage` that it is stated by stage alone: its
+metric is then to be grouped by `dimension_value`, and empty where it is not.
 It leaves out tests and employees itself. Of shares it may leave the interval empty.
 `customers: another_model` names what each customer adds in a month (`kpi_id`, `period_start`,
 `customer_id`, `numerator`, `denominator`): with it, changes of identity are told from late data.
@@ -457,13 +487,15 @@ def _entry(c: KpiContract) -> str:
 """
 
 
-def _vector(vector: Any) -> str:
+def _vector(vector: Vector) -> str:
     if isinstance(vector, str):
         return vector
-    said = vector if isinstance(vector, dict) else vector.model_dump(exclude_none=True)
+    if isinstance(vector, RowsVector):
+        rows = "; ".join(", ".join(map(json.dumps, row)) for row in vector.rows)
+        return f"of the rows ({', '.join(vector.columns)}): {rows}, the value is {vector.value:g}"
     return ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in said.items()
+        for key, value in vector.model_dump(exclude_none=True).items()
     )
 
 

@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal, get_args
 
 import duckdb
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 FOLDER = Path(__file__).parent
 MODELS = FOLDER.parent / "models"
@@ -80,6 +89,7 @@ class Computed(_Part):
 
     model: Relation = Field(alias="from", description="Model with the columns of computed figures.")
     dimension: Relation = Field("all", description="The dimension by which the KPI is stated.")
+    period: Literal["month", "all"] = Field("month", description="The period it is stated for.")
     customers: Relation | None = Field(
         None, description="Model with what each customer adds in a month, where figures add up."
     )
@@ -99,6 +109,35 @@ class IntervalVector(_Part):
     method: Literal["wilson", "mean", "net score"] | None = None  # where the contract says `own`
 
 
+class RowsVector(_Part):
+    """Rows by hand and what the contract's own SQL has to make of them."""
+
+    kind: Literal["rows"]
+    columns: list[Relation] = Field(min_length=1)
+    rows: list[list[bool | int | float | str | None]] = Field(min_length=2)
+    value: float
+
+    @model_validator(mode="after")
+    def _has_a_cell_per_column(self) -> "RowsVector":
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"rows need as many cells as there are columns: {len(self.columns)}")
+        return self
+
+
+def _kind(vector: Any) -> str:
+    if isinstance(vector, dict):
+        return str(vector.get("kind"))
+    return getattr(vector, "kind", "text")
+
+
+Vector = Annotated[
+    Annotated[IntervalVector, Tag("interval")]
+    | Annotated[RowsVector, Tag("rows")]
+    | Annotated[str, Tag("text")],
+    Discriminator(_kind),
+]
+
+
 class KpiContract(_Part):
     """One KPI: what it means, what it is made of, who answers for it, how it is known right."""
 
@@ -116,7 +155,7 @@ class KpiContract(_Part):
     interval: Interval
     observed: Observed | None = None
     computed: Computed | None = None
-    vectors: list[IntervalVector | str | dict[str, Any]] = Field(min_length=1)
+    vectors: list[Vector] = Field(min_length=1)
     area: str = Field(exclude=True)
 
     @model_validator(mode="after")
@@ -133,12 +172,28 @@ class KpiContract(_Part):
                     f"a vector of kind interval has no meaning with interval `{self.interval}`;"
                     " change the interval, or name the vector's `method`"
                 )
+        if len(self.interval_vectors) == len(self.vectors):
+            raise ValueError(
+                "vectors of kind interval test the macros that all share; give one of this KPI too:"
+                " rows by hand, or where a test of it is"
+            )
+        if self.computed and any(isinstance(v, RowsVector) for v in self.vectors):
+            raise ValueError("vectors of kind rows are for `observed`; name a test of the model")
         return self
 
     @property
     def is_ratio(self) -> bool:
         """Whether the total is divided by the number of observations."""
         return self.interval != "none"
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether it is a sum, which is 0 where there was nothing to add."""
+        return (
+            self.observed is not None
+            and not self.is_ratio
+            and self.unit in ("count", "people", "currency")
+        )
 
     @property
     def parent(self) -> str:
@@ -160,12 +215,16 @@ class KpiContract(_Part):
 
     @property
     def definition_hash(self) -> str:
-        """Of what the figures follow from, but for the models below: it tells redefinitions."""
-        said: dict[str, Any] = {"unit": self.unit, "interval": self.interval, "from": self.parent}
-        if self.observed:
-            said |= self.observed.model_dump(exclude_defaults=True)
-        if self.computed and (sql := _model_file(self.computed.model)):
-            said["sql"] = sql.read_text(encoding="utf-8")
+        """Of what the contract says the KPI is, and the SQL that makes it: it tells redefinitions.
+
+        What lies below that model is not in it: nearly all of it is below every KPI.
+        """
+        said: dict[str, Any] = self.model_dump(
+            exclude_defaults=True, include={"unit", "level", "interval", "observed", "computed"}
+        )
+        said["formula"] = " ".join(self.formula.split())
+        if self.computed and (path := _model_file(self.computed.model)):
+            said["sql"] = sql_in_full(path.read_text(encoding="utf-8"), _macros())
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -219,9 +278,11 @@ def _complaint(error: Any) -> str:
         said = "is missing; add it"
     elif kind == "extra_forbidden":
         parts: dict[str, type[BaseModel]] = {
-            "observed": Observed, "computed": Computed, "vectors": IntervalVector,
+            "observed": Observed, "computed": Computed,
+            "interval": IntervalVector, "rows": RowsVector,
         }  # fmt: skip
-        known = parts.get(place[0], KpiContract) if len(place) > 1 else KpiContract
+        part = place[2] if place[0] == "vectors" else place[0]
+        known = parts.get(part, KpiContract) if len(place) > 1 else KpiContract
         names = [f.alias or n for n, f in known.model_fields.items() if n != "area"]
         said = f"is not a field here; {_nearest(place[-1], names)}"
     elif kind == "literal_error":
@@ -232,6 +293,8 @@ def _complaint(error: Any) -> str:
     else:
         said = f"{given!r}: {error['msg'].lower()}"
     fix = FIXES.get(place[0]) if place and kind not in ("missing", "value_error") else None
+    if place[:1] == ["vectors"] and len(place) > 1:
+        fix = "write text, or a mapping of kind interval or rows" if "tag" in kind else None
     return f"{field}: {said}" + (f"; {fix}" if fix else "")
 
 
@@ -252,7 +315,7 @@ def _unkept(contract: KpiContract, *, check_sql: bool) -> list[str]:
     if customers and _model_file(customers) is None:
         return [f"{place}: computed.customers: no model {customers!r};"
                 f" {_nearest(customers, sorted(_model_files()))}"]  # fmt: skip
-    columns = _typed_columns().get(contract.parent)
+    columns = typed_columns().get(contract.parent)
     if contract.observed is None or columns is None or not check_sql:
         return []
     rows = contract.observed
@@ -279,6 +342,31 @@ def _unkept(contract: KpiContract, *, check_sql: bool) -> list[str]:
     return problems
 
 
+def sql_in_full(sql: str, macros: dict[str, str]) -> str:
+    """SQL without comments and layout, behind it the macros that it calls, and those they call."""
+
+    def plain(text: str) -> str:
+        return " ".join(re.sub(r"\{#.*?#\}|--[^\n]*", " ", text, flags=re.DOTALL).split())
+
+    parts, called = [plain(sql)], set[str]()
+    for part in parts:  # it grows
+        new = set(re.findall(r"\b(\w+)\(", part)) & set(macros) - called
+        called |= new
+        parts += [plain(macros[name]) for name in sorted(new)]
+    return "\n".join(parts)
+
+
+@cache
+def _macros() -> dict[str, str]:
+    """Text of each macro of the project."""
+    pattern = r"(\{%-?\s*macro\s+(\w+).*?\{%-?\s*endmacro)"
+    return {
+        name: text
+        for path in sorted((FOLDER.parent / "macros").glob("*.sql"))
+        for text, name in re.findall(pattern, path.read_text(encoding="utf-8"), re.DOTALL)
+    }
+
+
 def _model_file(model: str) -> Path | None:
     return _model_files().get(model)
 
@@ -289,7 +377,7 @@ def _model_files() -> dict[str, Path]:
 
 
 @cache
-def _typed_columns() -> dict[str, dict[str, str]]:
+def typed_columns() -> dict[str, dict[str, str]]:
     """Columns with their types, of models that promise both."""
     found = {}
     for path in MODELS.rglob("*.yml"):

@@ -16,6 +16,10 @@
             [{% for f in files %}'{{ f | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}], union_by_name = true
         )
     )
+    {#- a file may hold publications from both sides of this build's own -#}
+    {%- if 'version' in columns and plan().get('published_until') %}
+    where version < '{{ plan().published_until }}'
+    {%- endif %}
     {%- else -%}
     {{ none_yet }}
     {%- endif %}

@@ -33,12 +33,23 @@
 {% endmacro %}
 
 {#- When the share that had no event first falls to 1 - q, with its interval (both null where it never
-    does): the column list for a `group by` of a curve of kaplan_meier. -#}
-{% macro survival_quantile(q, name) -%}
-    min(t) filter (where survival <= {{ 1 - q }} + 1e-12) as {{ name }},
-    min(t) filter (where ci_low <= {{ 1 - q }} + 1e-12) as {{ name }}_low,
-    min(t) filter (where ci_high <= {{ 1 - q }} + 1e-12) as {{ name }}_high
+    does, and where fewer than `at_least` were still watched then: where a handful is left, each of them
+    moves the curve by a jump): the column list for a `group by` of a curve of kaplan_meier. -#}
+{% macro survival_quantile(q, name, at_least=none) -%}
+    {%- for column, bound in (('', 'survival'), ('_low', 'ci_low'), ('_high', 'ci_high')) -%}
+    case
+        when
+            coalesce(
+                arg_min(at_risk, t) filter (where survival <= {{ 1 - q }} + 1e-12) >= {{ at_least or least_at_risk() }},
+                true
+            )
+            then min(t) filter (where {{ bound }} <= {{ 1 - q }} + 1e-12)
+    end as {{ name }}{{ column }}{{ ',' if not loop.last }}
+    {% endfor -%}
 {%- endmacro %}
+
+{#- How many have to be watched still at a quantile for it to be told. -#}
+{% macro least_at_risk() %}10{% endmacro %}
 
 {#- Aalen-Johansen: the share that has left by `t` for each of several causes that exclude each other.
     `cause` is null where the subject was last seen without any. Gives `by`, cause, t, at_risk, events,

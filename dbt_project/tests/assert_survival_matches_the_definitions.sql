@@ -13,7 +13,8 @@ curve as ({{ kaplan_meier('subjects', [], 'days', 'is_finished') }}),
 incidences as ({{ aalen_johansen('subjects', [], 'days', 'cause') }}),
 
 quartiles as (
-    select {{ survival_quantile(0.25, 'lower') }}, {{ survival_quantile(0.5, 'median') }} from curve
+    select {{ survival_quantile(0.25, 'lower', at_least=1) }}, {{ survival_quantile(0.5, 'median', at_least=1) }}
+    from curve
 ),
 
 left_at_all as (

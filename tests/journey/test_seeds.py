@@ -43,12 +43,12 @@ def test_the_map_shows_the_figures_of_the_definitions() -> None:
         ("decision", "visitor_conversion_rate"),
         ("decision", "revenue"),
         ("service", "review_rating"),
-        ("service", "service_success_rate"),
-        ("service", "waiting_minutes"),
+        ("service", "customer_service_success_rate"),
+        ("service", "waiting_time_hours"),
         ("loyalty", "retention_rate"),
         ("loyalty", "csat"),
     }
-    assert {row["better"] for row in seed("journey_targets")} <= {"higher", "lower"}
+    assert {kpi for _, kpi in shown} <= {row["kpi_id"] for row in seed("kpis")}
     # reach of one channel says nothing of another's: never summed
     assert [r["part_dimension"] for r in seed("journey_targets") if r["part_dimension"]] == [
         "channel"

@@ -1,9 +1,13 @@
 """Metrics of dbt's semantic manifest, worked out by us: MetricFlow is not among our packages."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
+import pytest
 from jinja2 import Template
+
+from dbt_project.kpis.contracts import KpiContract
 
 
 class Metrics:
@@ -19,12 +23,12 @@ class Metrics:
         }
         self.connection = connection
 
-    def values(self, name: str, grain: str) -> dict[Any, float]:
-        """Values of a metric by first day of the month, or of all time under None."""
+    def values(self, name: str, grain: str, by: str | None = None) -> dict[Any, float]:
+        """Values of a metric by first day of the month (None: all time), and by a dimension."""
         metric = self.metrics[name]
         parameters = metric["type_params"]
         if metric["type"] == "simple":
-            return self._simple(metric, grain)
+            return self._simple(metric, grain, by)
         if metric["type"] == "ratio":
             parts = [parameters["numerator"]["name"], parameters["denominator"]["name"]]
             expression = f"cast({parts[0]} as double) / cast({parts[1]} as double)"
@@ -32,7 +36,7 @@ class Metrics:
             assert metric["type"] == "derived", metric
             parts = [part["name"] for part in parameters["metrics"]]
             expression = parameters["expr"]
-        found = {part: self.values(part, grain) for part in parts}
+        found = {part: self.values(part, grain, by) for part in parts}
         answers = {}
         for period in set.union(*(set(values) for values in found.values())):
             given = ", ".join(f"? as {part}" for part in parts)
@@ -42,7 +46,7 @@ class Metrics:
             ).fetchall()
         return {period: value for period, value in answers.items() if value is not None}
 
-    def _simple(self, metric: dict[str, Any], grain: str) -> dict[Any, float]:
+    def _simple(self, metric: dict[str, Any], grain: str, by: str | None) -> dict[Any, float]:
         model, measure = self.measures[metric["type_params"]["measure"]["name"]]
         assert measure["agg"] == "sum", measure
         time = measure["agg_time_dimension"]
@@ -55,13 +59,18 @@ class Metrics:
             for given in filters
         ]
         period = f"cast(date_trunc('month', base.{time}) as date)" if grain == "month" else "null"
+        group = f"base.{_expression(model['dimensions'], by)}" if by else "null"
         only_dated = [f"base.{time} is not null"] if grain == "month" else []
         rows = self.connection.execute(
-            f"select {period}, sum({measure['expr']}) from {_relation(model)} as base"
+            f"select {period}, {group}, sum({measure['expr']}) from {_relation(model)} as base"
             f" {' '.join(joins.values())} where {' and '.join([*conditions, *only_dated, 'true'])}"
             " group by all"
         ).fetchall()
-        return {first: float(value) for first, value in rows if value is not None}
+        return {
+            (first, group) if by else first: float(value)
+            for first, group, value in rows
+            if value is not None
+        }
 
     def _dimension(self, base: dict[str, Any], name: str, joins: dict[str, str]) -> str:
         """SQL of `entity__dimension`: a column of the model itself, or of one it has the key of."""
@@ -90,3 +99,36 @@ def _expression(elements: list[dict[str, Any]], name: str) -> str:
 
 def _relation(model: dict[str, Any]) -> str:
     return f"{model['node_relation']['schema_name']}.{model['node_relation']['alias']}"
+
+
+def compare_with_published(kpis: Sequence[KpiContract], metrics: Metrics, grain: str) -> int:
+    """Every metric is what kpi_values has; returns how many figures were compared.
+
+    What is counted afresh in each period has a metric of the period that its contract names.
+    """
+    compared = 0
+    for kpi in kpis:
+        if kpi.computed and kpi.computed.period != grain:
+            continue
+        dimension = kpi.computed.dimension if kpi.computed else "all"
+        by = None if dimension == "all" else "dimension_value"
+        rows = metrics.connection.execute(
+            "select period_start, dimension_value, value, dimension from marts.kpi_values"
+            " where kpi_id = ? and period_grain = ? and value is not null",
+            [kpi.id, grain],
+        ).fetchall()
+        published = {(first, part) if by else first: value
+                     for first, part, value, of in rows if of == dimension}  # fmt: skip
+        assert published or not rows, f"{kpi.id} has figures, but none by {dimension}"
+        assert metrics.values(kpi.id, grain, by) == pytest.approx(published, rel=1e-12), kpi.id
+        if by:  # nothing is made of figures that can't be added up
+            found = [first for first, _ in published]
+            alone = {first for first in found if found.count(first) == 1}
+            assert set(metrics.values(kpi.id, grain)) == alone, kpi.id
+        if kpi.computed and not published:
+            [(elsewhere,)] = metrics.connection.execute(
+                "select count(value) from marts.kpi_values where kpi_id = ?", [kpi.id]
+            ).fetchall()
+            assert elsewhere == 0, f"{kpi.id} has figures, but none of period {grain}"
+        compared += len(published)
+    return compared

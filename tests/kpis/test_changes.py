@@ -42,24 +42,32 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tup
 
 
 def kpis(connection: duckdb.DuckDBPyConnection, interval: str | None, **said: Any) -> None:
-    given = {"version": 1, "hash": "h", "level": "customer", "adds_up": True} | said
+    given = {
+        "version": 1, "hash": "h", "level": "customer", "adds_up": True, "unit": "share",
+        "is_additive": interval is None,
+    } | said  # fmt: skip
     connection.execute(
-        "create table kpis (kpi_id varchar, kpi_version integer, interval varchar, level varchar,"
-        " definition_hash varchar, adds_up_customers boolean)"
+        "create table kpis (kpi_id varchar, kpi_version integer, unit varchar, interval varchar,"
+        " level varchar, definition_hash varchar, adds_up_customers boolean, is_additive boolean)"
     )
     insert(connection, "kpis", [
-        ("k", given["version"], interval, given["level"], given["hash"], given["adds_up"])
+        ("k", given["version"], given["unit"], interval, given["level"], given["hash"],
+         given["adds_up"], given["is_additive"])
     ])  # fmt: skip
 
 
 def split(
-    interval: str | None, before: dict[str, Group], after: dict[str, Group], shown: int = 1
+    interval: str | None,
+    before: dict[str, Group],
+    after: dict[str, Group],
+    shown: int | None = 1,
+    unit: str = "share",
 ) -> dict[str, dict[str, Any]]:
     """The changes that the model finds, by the dimension they are split by."""
-    scale = 100 if interval == "net score" else 1
+    scale = 100 if unit == "points" else 1
     with duckdb.connect() as connection:
         connection.execute(f"create table kpi_values ({FIGURES})")
-        kpis(connection, interval)
+        kpis(connection, interval, unit=unit)
         for month, groups in ((BEFORE, before), (AFTER, after)):
             total = (sum(g[0] for g in groups.values()), sum(g[1] for g in groups.values()))
             rows = [("all", "all", total)] + [("source", name, g) for name, g in groups.items()]
@@ -67,7 +75,7 @@ def split(
                 value = scale * numerator / denominator if interval else numerator
                 insert(connection, "kpi_values", [
                     ("k", 1, "month", month, dimension, name, value, numerator,
-                     denominator * shown if interval else None)
+                     denominator * shown if interval and shown else None)
                 ])  # fmt: skip
         found = connection.execute(PERIOD_CHANGES)
         names = [column[0] for column in found.description]
@@ -83,12 +91,19 @@ groups = st.dictionaries(
 
 
 @settings(deadline=None, max_examples=60)
-@given(groups, groups, st.sampled_from(["wilson", "net score", "mean"]))
+@given(
+    groups,
+    groups,
+    # a net score is made of its rows, or by a model with an interval of its own
+    st.sampled_from([("wilson", "share"), ("mean", "hours"), ("net score", "points"),
+                     ("own", "points"), ("own", "share")]),
+)  # fmt: skip
 def test_mix_and_rate_are_what_the_formulas_say_and_add_up(
-    before: dict[str, Group], after: dict[str, Group], interval: str
+    before: dict[str, Group], after: dict[str, Group], kind: tuple[str, str]
 ) -> None:
-    found = split(interval, before, after)
-    scale = 100 if interval == "net score" else 1
+    interval, unit = kind
+    found = split(interval, before, after, unit=unit)
+    scale = 100 if unit == "points" else 1
     weights = [sum(w for _, w in groups.values()) for groups in (before, after)]
     overall = Fraction(sum(n for n, _ in before.values()), weights[0])
     mix = rate = Fraction(0)
@@ -127,11 +142,13 @@ def test_a_known_split() -> None:
     assert row["source"]["rate"] == pytest.approx(0)
 
 
-def test_a_value_that_is_no_ratio_of_sums_is_left_whole() -> None:
-    """As of a median, whose numerator and denominator are not what it is made of."""
-    found = split("own", {"a": (1, 2)}, {"a": (3, 4)}, shown=3)
+@pytest.mark.parametrize("shown", [3, None])
+def test_a_value_that_is_no_ratio_of_sums_is_left_whole(shown: int | None) -> None:
+    """As of a median: numerator and denominator are not what it is made of, or there are none."""
+    found = split("own", {"a": (1, 2)}, {"a": (3, 4)}, shown=shown)
     assert set(found) == {"all"}
     assert found["all"]["remainder"] == found["all"]["change"] == 0.25
+    assert found["all"]["volume"] == 0
 
 
 # ---- between publications ----------------------------------------------------------------------
@@ -150,7 +167,10 @@ def buyers(of_record: list[str], placed: list[int]) -> dict[str, Group]:
 
 
 def between(
-    then: tuple[list[str], list[int]], now: tuple[list[str], list[int]], **said: Any
+    then: tuple[list[str], list[int]],
+    now: tuple[list[str], list[int]],
+    interval: str | None = "wilson",
+    **said: Any,
 ) -> dict[str, Any] | None:
     before, after = buyers(*then), buyers(*now)
     with duckdb.connect() as connection:
@@ -167,11 +187,13 @@ def between(
             " sequence bigint);"
             "create table int_identity__assignments (record_key varchar, customer_id varchar)"
         )
-        kpis(connection, "wilson", **said)
+        kpis(connection, interval, **said)
+
+        scale = 100 if said.get("unit") == "points" else 1
 
         def total(of: dict[str, Group]) -> tuple[float | None, int, int]:
             numerator = sum(n for n, _ in of.values())
-            return (numerator / len(of) if of else None), numerator, len(of)
+            return (scale * numerator / len(of) if of else None), numerator, len(of)
 
         if before:
             insert(connection, "int_kpis__published", [
@@ -216,6 +238,8 @@ def test_identity_and_late_data_add_up_to_the_change(
     assert row["identity"] == pytest.approx(float(identity), abs=1e-12)
     assert row["identity"] + row["late_data"] == pytest.approx(row["change"], abs=1e-12)
     assert row["definition"] == row["remainder"] == 0
+    points = between((then, placed_then), (now, placed_now), "own", unit="points")
+    assert points and points["identity"] == pytest.approx(100 * float(identity), abs=1e-10)
 
 
 @settings(deadline=None, max_examples=40)
@@ -257,3 +281,15 @@ def test_what_cannot_be_told_apart_is_the_remainder() -> None:
 def test_a_kpi_that_counts_no_identities_has_late_data_only() -> None:
     row = between(*STORY, level="none")
     assert row and row["late_data"] == row["change"] != 0
+
+
+@pytest.mark.parametrize(("is_additive", "change"), [(True, -1.0), (False, None)])
+def test_a_sum_is_0_where_there_is_nothing_and_a_ratio_is_not(
+    is_additive: bool, change: float | None
+) -> None:
+    """As of a retention of revenue that gives no interval and has nobody left to retain."""
+    everybody = ["c1"] * 6
+    row = between(
+        (everybody, [2] * 6), (everybody, [0] * 6), interval=None, is_additive=is_additive
+    )
+    assert (row and row["change"]) == change

@@ -5,12 +5,19 @@ import re
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 
 from dbt_project.kpis import ContractError, KpiContract, load_contracts
 from dbt_project.kpis.artefacts import artefacts
-from dbt_project.kpis.contracts import FOLDER, MODELS
+from dbt_project.kpis.contracts import (
+    FOLDER,
+    MODELS,
+    RowsVector,
+    sql_in_full,
+    typed_columns,
+)
 from ingestion.concepts import load_concepts
 
 REPOSITORY = Path(__file__).parents[2]
@@ -86,6 +93,15 @@ def test_a_good_contract_loads(tmp_path: Path) -> None:
         ({"interval": "own"}, "interval `own` is for `computed`"),
         ({"vectors": [{"kind": "interval", "total": 1, "n": 2, "ci_low": 0, "ci_high": 1}]},
          "has no meaning with interval `none`"),
+        ({"vectors": [{"kind": "interval", "totl": 42}]},
+         "vectors.0.interval.totl: is not a field here; did you mean 'total'?"),
+        ({"vectors": [{"kind": "intervals", "total": 42}]}, "a mapping of kind interval or rows"),
+        ({"vectors": [{"total": 42}]}, "a mapping of kind interval or rows"),
+        ({"vectors": [{"kind": "rows", "columns": ["is_valid"], "rows": [[1], [1, 2]],
+                       "value": 1}]}, "rows need as many cells as there are columns"),
+        ({"interval": "wilson",
+          "vectors": [{"kind": "interval", "total": 1, "n": 2, "ci_low": 0, "ci_high": 1}]},
+         "give one of this KPI too"),
         ({"colour": "red"}, "colour: is not a field here"),
     ],
 )  # fmt: skip
@@ -109,6 +125,40 @@ def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ContractError) as caught:
         loaded(tmp_path, GOOD | {"unit": "euro", "stage": "sale"}, GOOD | {"level": "person"})
     assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("change", [
+    {"unit": "people"}, {"level": "customer"}, {"formula": "Orders that were paid."},
+    {"observed": ROWS | {"where": "is_paid"}}, {"observed": None, "computed": COMPUTED},
+])  # fmt: skip
+def test_another_definition_has_another_hash(change: dict[str, Any]) -> None:
+    known = KpiContract.model_validate(GOOD | {"area": "sales"})
+    other = KpiContract.model_validate(GOOD | {"area": "sales"} | change)
+    assert other.definition_hash != known.definition_hash
+
+
+@pytest.mark.parametrize("change", [
+    {"name": "Orders, valid"}, {"owner_team": "shop"}, {"better": "neither"},
+    {"formula": "Orders that\n  were not canceled."}, {"vectors": ["unit test: fct_orders, other"]},
+])  # fmt: skip
+def test_what_is_no_definition_is_not_in_the_hash(change: dict[str, Any]) -> None:
+    known = KpiContract.model_validate(GOOD | {"area": "sales"})
+    other = KpiContract.model_validate(GOOD | {"area": "sales"} | change)
+    assert other.definition_hash == known.definition_hash
+
+
+def test_sql_in_full_has_the_macros_it_calls_and_no_comments() -> None:
+    macros = {
+        "wilson": "{% macro wilson(n) %}{{ z() }} * {{ n }}{% endmacro %}",
+        "z": "{% macro z() %}1.96{% endmacro %}",
+        "median": "{% macro median() %}0.5{% endmacro %}",
+    }
+    sql = "{#- shares -#}\nselect -- all\n    {{ wilson('n') }}\nfrom orders"
+    assert sql_in_full(sql, macros) == sql_in_full("select {{ wilson('n') }} from orders", macros)
+    for name in ("wilson", "z"):
+        other = macros | {name: macros[name].replace("%}", "%}2 * ", 1)}
+        assert sql_in_full(sql, other) != sql_in_full(sql, macros)
+    assert "0.5" not in sql_in_full(sql, macros)
 
 
 def test_kpis_need_fields_that_concepts_have(contracts: list[KpiContract]) -> None:
@@ -142,6 +192,52 @@ def test_vectors_that_name_a_unit_test_or_a_file_name_one_that_is(
             elif kind == "test" and not (REPOSITORY / re.split("::|, ", rest)[0]).exists():
                 broken.append(f"{contract.id}: no file {rest}")
     assert broken == [], broken
+
+
+def test_rows_by_hand_give_the_value_that_the_contract_says(contracts: list[KpiContract]) -> None:
+    """The contract's own `value` and `where`, on rows of the types that the model promises."""
+    found = {}
+    for contract in contracts:
+        rows = contract.observed
+        types = typed_columns().get(contract.parent, {})
+        for number, vector in enumerate(contract.vectors):
+            if not isinstance(vector, RowsVector) or rows is None:
+                continue
+            columns = ", ".join(f"column{i} as {c}" if c not in types
+                                else f"cast(column{i} as {types[c]}) as {c}"
+                                for i, c in enumerate(vector.columns))  # fmt: skip
+            marks = ", ".join("(" + ", ".join("?" * len(row)) + ")" for row in vector.rows)
+            [(total, weight)] = duckdb.execute(
+                f"with given as (select {columns} from (values {marks}) as t"
+                f"({', '.join(f'column{i}' for i in range(len(vector.columns)))}))"
+                f" select sum({rows.value}), count({rows.value}) from given"
+                f" where {rows.where or 'true'}",
+                [cell for row in vector.rows for cell in row],
+            ).fetchall()
+            value = float(total) / (weight if contract.is_ratio else 1)
+            scale = 100 if contract.interval == "net score" else 1
+            found[contract.id, number] = (scale * value, pytest.approx(vector.value))
+    assert found
+    assert {key: made for key, (made, said) in found.items() if made != said} == {}
+
+
+def test_every_kpi_is_known_right_by_a_test_of_its_own(contracts: list[KpiContract]) -> None:
+    """Not by the intervals that all share alone: a file that is cited has to speak of the KPI."""
+    files = {path.stem: path for path in (MODELS.parent / "tests").rglob("*.sql")}
+    unproven = []
+    for contract in contracts:
+        for vector in contract.vectors:
+            kind, _, rest = vector.partition(": ") if isinstance(vector, str) else ("", "", "")
+            if isinstance(vector, RowsVector) or kind == "unit test":
+                break
+            cited = REPOSITORY / re.split("::|, ", rest)[0] if kind == "test" else files.get(rest)
+            if cited and cited.is_file():
+                text = cited.read_text(encoding="utf-8")
+                if re.search(rf"\b({contract.id}|{contract.parent})\b", text):
+                    break
+        else:
+            unproven.append(f"{contract.area}: {contract.id}")
+    assert unproven == []
 
 
 def test_every_contract_file_is_an_area_of_its_own(contracts: list[KpiContract]) -> None:

@@ -22,8 +22,9 @@ def warehouse(folder: Path, customers: dict[str, int], living: tuple[str, ...] =
             "create table marts.dim_kpis as select 'orders' as kpi_id, 1 as kpi_version,"
             " 'h' as definition_hash;"
             "create table marts.kpi_values as select 'orders' as kpi_id, 1 as kpi_version,"
-            " 'month' as period_grain, date '2026-01-01' as period_start, 2.0 as value,"
-            " '' as unit, '' as stage, '' as owner_team, '' as level, '' as better;"
+            " 'month' as period_grain, date '2026-01-01' as period_start, dimension, 2.0 as value,"
+            " '' as unit, '' as stage, '' as owner_team, '' as level, '' as better"
+            " from (values ('all'), ('source'), ('region')) as dimensions (dimension);"
             "create table history.int_history__customers (customer_id varchar, orders bigint,"
             " content_hash varchar);"
             "create table history.int_history__living (customer_id varchar);"
@@ -80,6 +81,15 @@ def test_the_same_is_kept_once_and_not_seen_by_its_own_build(tmp_path: Path) -> 
         assert [len(before[kind]) for kind in history.KINDS] == [seen] * 3
 
 
+def test_two_publications_of_one_second_are_kept_in_their_order(tmp_path: Path) -> None:
+    lake, path = Lake(str(tmp_path / "lake")), warehouse(tmp_path, {"a": 1})
+    for version, fingerprint in (("20260101T000000Z", "f1"), ("20260101T000000Z-0001", "f2")):
+        keep_published(path, lake, "acme", Publication(version, fingerprint, "2026-01-01", "", {}))
+    files = published_before(lake, "acme", "f3")["kpi_values"]
+    assert [Path(file).stem[-2:] for file in files] == ["f1", "f2"]
+    assert len(published_before(lake, "acme", "f2")["kpi_values"]) == 1
+
+
 def test_whoever_is_erased_is_taken_out_of_what_was_kept(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     keep_published(warehouse(tmp_path, {"a": 1, "z": 1}), lake, "acme", publication(1, "f1"))
@@ -108,3 +118,35 @@ def test_a_publication_that_died_half_way_does_not_mislead(
     assert keep_published(path, lake, "acme", publication(3, "f2"))
     assert published_before(lake, "acme", "f3")["kpi_values"][-1].endswith("f2.parquet")
     assert len(published_before(lake, "acme", "f2")["kpi_customers"]) == 1
+
+
+def test_of_the_figures_only_those_of_all_groups_are_kept(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    keep_published(warehouse(tmp_path, {"a": 1}), lake, "acme", publication(1, "f1"))
+    [file] = published_before(lake, "acme", "f2")["kpi_values"]
+    assert duckdb.sql(f"select dimension from '{file}'").fetchall() == [("all",)]
+
+
+def test_many_files_become_one_and_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for folder, most in (("many", 30), ("few", 3)):
+        monkeypatch.setattr(history, "MOST_FILES", most)
+        lake = Lake(str(tmp_path / folder))
+        for day in range(1, 9):  # `a` changes each day, `b` on one, `z` is erased at last
+            customers = {"a": day, "b": 1 if day < 5 else 2} | ({"z": 1} if day < 8 else {})
+            path = warehouse(tmp_path, customers)
+            assert keep_published(path, lake, "acme", publication(day, f"f{day}"))
+        files = published_before(lake, "acme", "f9")["customers"]
+        assert len(files) == (8 if most == 30 else 2)  # 1 to 4, 1 to 7 with them; 8
+        seen = []
+        for build in range(1, 10):  # what a build repeated reads
+            before = published_before(lake, "acme", f"f{build}")["customers"]
+            until = history.published_until(lake, "acme", f"f{build}")
+            rows = f"from read_parquet({before}) where version < '{until or 9}'" if before else ""
+            seen.append(duckdb.sql(f"{rows} order by all").fetchall() if rows else [])
+        told.append(seen)
+    assert told[0] == told[1]
+    assert [len(rows) for rows in told[0]] == [0, 2, 3, 4, 5, 7, 8, 9, 10]
+    assert not any("z" in row for rows in told[0] for row in rows)

@@ -7,12 +7,11 @@ import duckdb
 import pytest
 
 from dbt_project.kpis import load_contracts
-from tests.kpis.metrics import Metrics
+from tests.kpis.metrics import Metrics, compare_with_published
 from tests.pipeline.conftest import settings_of
 from tests.support import Home
 
 KPIS = load_contracts(check_sql=False)
-FIGURES = [kpi for kpi in KPIS if kpi.computed is None or kpi.computed.dimension == "all"]
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +28,6 @@ def metrics(harbor: Home, connection: duckdb.DuckDBPyConnection) -> Metrics:
 
 
 @pytest.mark.parametrize("grain", ["all", "month"])
-def test_every_kpi_is_its_metric(
-    metrics: Metrics, connection: duckdb.DuckDBPyConnection, grain: str
-) -> None:
-    compared = 0
-    for kpi in FIGURES:
-        if kpi.computed and grain == "all":
-            continue  # its metric is of months: what is counted afresh can't be added up
-        published = dict(
-            connection.execute(
-                "select period_start, value from marts.kpi_values where kpi_id = ?"
-                " and period_grain = ? and dimension = 'all' and value is not null",
-                [kpi.id, grain],
-            ).fetchall()
-        )
-        assert metrics.values(kpi.id, grain) == pytest.approx(published, rel=1e-12), kpi.id
-        compared += len(published)
-    assert compared >= len(FIGURES) / 2
+def test_every_kpi_is_its_metric(metrics: Metrics, grain: str) -> None:
+    # of a company with few systems; one that uses all is compared in truth/test_metrics.py
+    assert compare_with_published(KPIS, metrics, grain) >= 20

@@ -3,8 +3,9 @@
     ('orders', 'email', none), ('carts', 'email', 'anonymous_id'), ('opportunities', none, none),
     ('tickets', 'email', none), ('messages', 'email', none), ('conversations', 'email', none),
     ('survey_invitations', 'email', none), ('survey_responses', 'email', none), ('survey_submissions', 'email', none),
-    ('reviews', 'email', none), ('campaign_events', 'email', none), ('consent_events', 'email', none),
-    ('web_events', none, 'anonymous_id'), ('loyalty_events', 'email', none), ('referrals', 'email', none),
+    ('reviews', 'email', 'anonymous_id'), ('campaign_events', 'email', none), ('consent_events', 'email', none),
+    ('web_events', none, 'anonymous_id'), ('loyalty_events', 'email', none),
+    ('referrals', 'email', 'anonymous_id'),
 ] %}
 with recorded as (
     select

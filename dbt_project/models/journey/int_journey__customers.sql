@@ -6,10 +6,8 @@ with spans as (
 passed as (
     select
         customer_id,
-        min(entered_at) as journey_since,
         count(*) as journey_spans,
         count(*) filter (where is_reentry and not is_detour) as journey_reentries,
-        count(*) filter (where is_backward) as journey_backward_moves,
         count(*) filter (where entry_cause = 'win-back') as journey_win_backs,
         max(stage_number) filter (where not is_detour) as furthest_number
     from spans
@@ -27,9 +25,7 @@ select
     spans.customer_id,
     spans.journey_stage,
     spans.entered_at as journey_stage_since,
-    spans.days_in_stage as days_in_journey_stage,
     spans.previous_stage as previous_journey_stage,
-    spans.entry_cause as journey_stage_cause,
     stages.stage as furthest_journey_stage,
     passed.* exclude (customer_id, furthest_number),
     date_diff(

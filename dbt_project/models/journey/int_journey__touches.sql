@@ -99,13 +99,9 @@ with touches as (
     union all by name
     select
         review_key as record_key, 'review' as concept, 'review_written' as action,
-        coalesce(
-            {{ person_reference(key='reviews.person_record_key') }},
-            {{ guest_key('reviews.email', 'reviews.source') }}, orders.person_record_key
-        ) as person_ref,
-        reviews.source, reviews.reviewed_at as occurred_at, reviews.site as channel, reviews.order_key
-    from {{ ref('reviews') }} as reviews
-    left join {{ ref('orders') }} as orders on reviews.order_key = orders.order_key
+        cast(null as varchar) as person_ref, source, reviewed_at as occurred_at, site as channel, order_key,
+        customer_id as known_customer_id
+    from {{ ref('fct_reviews') }}
     union all by name
     select
         campaign_event_key as record_key, 'campaign_event' as concept, 'campaign_' || kind as action,
@@ -116,7 +112,9 @@ with touches as (
         web_event_key as record_key, 'web_event' as concept, 'web_' || kind as action,
         {{ person_reference(anonymous_id='anonymous_id') }} as person_ref, source, occurred_at,
         coalesce(utm_medium, 'web') as channel
-    from {{ ref('web_events') }} where kind <> 'identified' and not coalesce(is_bot, false)
+    from {{ ref('web_events') }}
+    {#- what is a review or a referral, too, is a touch once: as that #}
+    where kind not in ('identified', 'review', 'referral') and not coalesce(is_bot, false)
     union all by name
     select
         consent_event_key as record_key, 'consent_event' as concept,
@@ -131,7 +129,8 @@ with touches as (
     union all by name
     select
         referral_key as record_key, 'referral' as concept, 'referral_made' as action,
-        {{ person_reference(email='email') }} as person_ref, source, referred_at as occurred_at
+        {{ person_reference(email='email', anonymous_id='anonymous_id') }} as person_ref, source,
+        referred_at as occurred_at
     from {{ ref('referrals') }}
 ),
 

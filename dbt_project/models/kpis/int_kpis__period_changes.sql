@@ -3,8 +3,8 @@
     With shares s and rates r of the groups of a dimension, before (0) and after (1), of which the
     KPI is sum(s * r):  mix = sum((s1 - s0) * r0),  rate = sum(s1 * (r1 - r0)).
     A group that is new has the rate that the whole had. What is added up has no rates: its change is
-    `volume`. Where groups overlap (customers of two sources) or the value is no ratio of sums,
-    what mix and rate leave is the `remainder`; in all other cases that is 0. -#}
+    `volume`. Where groups overlap (customers of two sources) or the value is neither a sum nor a ratio
+    of sums (a median, say), what mix and rate leave is the `remainder`; in all other cases that is 0. -#}
 {% set ended = 'period_start + interval 1 month <= ' ~ reporting_date(as_of()) %}
 with figures as (
     select
@@ -16,7 +16,8 @@ with figures as (
         figures.value,
         figures.numerator,
         figures.denominator,
-        case kpis.interval when 'net score' then 100 else 1 end as scale
+        kpis.is_additive,
+        case kpis.unit when 'points' then 100 else 1 end as scale
     from {{ ref('kpi_values') }} as figures
     inner join {{ ref('kpis') }} as kpis on figures.kpi_id = kpis.kpi_id
     where figures.period_grain = 'month' and {{ ended }}
@@ -40,7 +41,7 @@ pairs as (
         before.denominator as weight_0,
         after.numerator as total_1,
         after.denominator as weight_1,
-        before.denominator is not null and after.denominator is not null as is_ratio,
+        after.is_additive,
         -- a median, say, is not what mix and rate can explain
         coalesce(
             abs(before.value - before.scale * before.numerator / before.denominator)
@@ -131,7 +132,7 @@ told as (
         pairs.value_before,
         pairs.value_after,
         pairs.value_after - pairs.value_before as change,
-        pairs.is_ratio,
+        pairs.is_additive,
         pairs.is_ratio_of_sums,
         pairs.scale * split.mix as mix,
         pairs.scale * split.rate as rate,
@@ -151,12 +152,12 @@ told as (
 )
 
 select
-    * exclude (is_ratio, is_ratio_of_sums, is_whole, mix, rate),
-    case when is_ratio then 0 else change end as volume,
+    * exclude (is_additive, is_ratio_of_sums, is_whole, mix, rate),
+    case when is_additive then change else 0 end as volume,
     case when is_ratio_of_sums then mix else 0 end as mix,
     case when not is_ratio_of_sums then 0 when is_whole then change - mix else rate end as rate,
     case
-        when not is_ratio or (is_ratio_of_sums and is_whole) then 0
+        when is_additive or (is_ratio_of_sums and is_whole) then 0
         when is_ratio_of_sums then change - mix - rate
         else change
     end as remainder

@@ -1,6 +1,6 @@
 {#- How what was published of a month that had ended differs from what is said of it now, and why.
 
-    definition: the KPI's version or SQL is another; the whole change, for the old figures can't be had
+    definition: the KPI's contract or SQL is another; the whole change, for the old figures can't be had
     of the new data. identity: for KPIs that count identities, the figure as it was with what the
     customers add now of whom a record has changed hands since, less the figure as it was; what
     has come in for them meanwhile goes with it. late data: the rest. Where it isn't known what a
@@ -62,14 +62,14 @@ compared as (
         kpis.kpi_version,
         kpis.level,
         kpis.adds_up_customers,
-        case kpis.interval when 'net score' then 100 else 1 end as scale,
+        case kpis.unit when 'points' then 100 else 1 end as scale,
         months.period_start,
         months.version as compared_with,
         published.numerator as numerator_before,
         published.denominator as denominator_before,
         -- what is added up is 0 where there was nothing to add
-        case when kpis.interval is null then coalesce(published.value, 0) else published.value end as value_before,
-        case when kpis.interval is null then coalesce(figures.value, 0) else figures.value end as value_after,
+        coalesce(published.value, case when kpis.is_additive then 0 end) as value_before,
+        coalesce(figures.value, case when kpis.is_additive then 0 end) as value_after,
         coalesce(of_moved.numerator, 0) as numerator_moved,
         coalesce(of_moved.denominator, 0) as denominator_moved,
         known.kpi_version <> kpis.kpi_version or known.definition_hash <> kpis.definition_hash as is_redefined

@@ -117,8 +117,8 @@ quantiles as (
         dimension,
         dimension_value,
         max(at_risk) as n,
-        {{ survival_quantile(0.5, 'half') }},
-        {{ survival_quantile(0.9, 'most') }}
+        {{ survival_quantile(0.5, 'half', at_least=1) }},
+        {{ survival_quantile(0.9, 'most', at_least=1) }}
     from curves
     group by all
 ),

@@ -116,12 +116,6 @@ engagement as (
     group by customer_id
 ),
 
-journey as (
-    select customer_id, journey_stage, entered_at as journey_stage_since, span_number as journey_spans
-    from {{ ref('fct_journey_stage_spans') }}
-    where is_open
-),
-
 joined as (
     select
         identities.*,
@@ -155,8 +149,7 @@ joined as (
         engagement.first_interaction_at,
         engagement.last_interaction_at,
         coalesce(engagement.interactions_90_days, 0) as interactions_90_days,
-        engagement.last_channel,
-        journey.* exclude (customer_id)
+        engagement.last_channel
     from identities
     left join golden on identities.customer_id = golden.customer_id
     left join flags on identities.customer_id = flags.customer_id
@@ -166,12 +159,14 @@ joined as (
     left join tickets on identities.customer_id = tickets.customer_id
     left join sales on identities.customer_id = sales.customer_id
     left join engagement on identities.customer_id = engagement.customer_id
-    left join journey on identities.customer_id = journey.customer_id
 ),
 
 final as (
     select
         joined.*,
+        of_journey.journey_stage,
+        of_journey.journey_stage_since,
+        of_journey.journey_spans,
         of_journey.previous_journey_stage,
         of_journey.furthest_journey_stage,
         of_journey.journey_reentries,

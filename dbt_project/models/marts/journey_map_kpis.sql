@@ -69,7 +69,7 @@ joined as (
         targets.position,
         targets.kpi_id,
         targets.name,
-        targets.better,
+        dim_kpis.better,
         targets.target,
         shown.part,
         dim_kpis.unit,
@@ -131,7 +131,7 @@ final as (
             else 'no clear change'
         end as trend,
         case
-            when target is null or value is null then null
+            when target is null or value is null or better = 'neither' then null
             when target >= ci_low and target <= ci_high then 'uncertain'
             when (better = 'lower' and value <= target) or (better = 'higher' and value >= target) then 'met'
             else 'missed'

@@ -16,7 +16,11 @@
     ('reviews', 'review', 'review_key', 'reviewed_at', 'null'),
     ('campaign_events', 'campaign_event', 'campaign_event_key', 'occurred_at', "case when is_bot then 'bot' end"),
     ('web_events', 'web_event', 'web_event_key', 'occurred_at',
-        "case when is_bot then 'bot' when kind = 'identified' then 'names a visitor, does nothing' end"),
+        "case
+            when is_bot then 'bot'
+            when kind = 'identified' then 'names a visitor, does nothing'
+            when kind in ('review', 'referral') then 'a touch as ' || kind
+        end"),
     ('consent_events', 'consent_event', 'consent_event_key', 'occurred_at', 'null'),
     ('loyalty_events', 'loyalty_event', 'loyalty_event_key', 'occurred_at', 'null'),
     ('referrals', 'referral', 'referral_key', 'referred_at', 'null'),

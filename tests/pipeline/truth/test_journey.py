@@ -73,18 +73,28 @@ semi join told on t.person_id = told.person_id and t.at = told.at  -- some syste
 left join our_first as o on t.person_id = o.person_id and t.stage = o.stage;
 """
 
+# Reviews and referrals are loyalty for us, also of a visitor who has bought nothing yet.
+SPOKEN_UP = """
+    exists (
+        from world.review as r
+        where r.person_id = c.person_id and r.at::timestamp <= c.true_at
+    ) or exists (
+        from world.referral as r
+        where r.person_id = c.person_id and r.at::timestamp <= c.true_at
+    )"""
+
 # Where our stages are defined otherwise: people of whom the first entry may differ, and why.
 OTHERWISE = {
     "awareness": "false",
-    # who first landed unseen is aware for us only later; visits to read or write a review or a
-    # referral are visits for us
-    "consideration": """
+    # who first landed unseen is aware for us only later; visits to help pages are visits for us
+    "consideration": f"""
         person_id not in (select person_id from compared where stage = 'awareness')
         or exists (
             from told where told.person_id = c.person_id and told.at < c.true_at
-                and kind in ('referral_sent', 'product_reviewed', 'help_viewed')
-        )""",
-    "decision": "false",
+                and kind = 'help_viewed'
+        )
+        or {SPOKEN_UP}""",
+    "decision": SPOKEN_UP,
     # bought and received at a counter: served at once; and who orders again before the first
     # delivery is loyal before it
     "service": """
@@ -93,15 +103,7 @@ OTHERWISE = {
             select count(*) from sale
             where sale.person_id = c.person_id and placed_at::timestamp < c.true_at
         ) > 1""",
-    # reviews and referrals are loyalty for us
-    "loyalty": """
-        exists (
-            from world.review as r
-            where r.person_id = c.person_id and r.at::timestamp <= c.true_at
-        ) or exists (
-            from world.referral as r
-            where r.person_id = c.person_id and r.at::timestamp <= c.true_at
-        )""",
+    "loyalty": SPOKEN_UP,
 }
 
 
@@ -168,6 +170,34 @@ def test_every_touch_lies_in_one_span_and_every_life_is_whole(simulated: Simulat
         )
         """
     ) == []  # fmt: skip
+
+
+@pytest.mark.parametrize("concept", ["review", "referral"])
+def test_who_writes_or_recommends_is_known_and_does_it_once(
+    simulated: Simulated, concept: str
+) -> None:
+    """Also who was not signed in; what the website tells of it beside is no second touch."""
+    simulated.connection.execute(KNOWN)
+    rows = simulated.ask(
+        f"""
+        select i.customer_id, k.customer_id
+        from w.marts.fct_interactions as i
+        inner join world.{concept} as r
+            on i.concept = '{concept}' and i.record_key = 'web:' || r.{concept}_id::varchar
+        inner join known as k on r.person_id = k.person_id
+        """
+    )
+    assert len(rows) >= 10
+    assert {(ours, truly) for ours, truly in rows if ours != truly} == set()
+    assert simulated.ask(
+        f"""
+        select count(*) filter (where kind = '{concept}') > 0,
+            count(*) filter (where kind = '{concept}' and i.record_key is not null)
+        from w.unified.web_events as e
+        left join w.marts.fct_interactions as i
+            on i.concept = 'web_event' and e.web_event_key = i.record_key
+        """
+    ) == [(True, 0)]
 
 
 def test_each_cell_of_the_map_is_what_its_query_gives(simulated: Simulated) -> None:
