@@ -30,7 +30,7 @@ Contracts = Sequence[KpiContract]
 SEED_COLUMNS = (
     "kpi_id", "kpi_version", "name", "unit", "stage", "owner_team", "level", "better", "interval",
     "definition", "source", "requires", "area", "model", "definition_hash", "adds_up_customers",
-    "is_additive",
+    "is_additive", "is_headline",
 )  # fmt: skip
 
 
@@ -60,6 +60,7 @@ def _seed(contracts: Contracts) -> str:
                 *(interval, c.formula, c.source, " ".join(c.requires), c.area, c.parent),
                 *(c.definition_hash, str(c.adds_up_customers).lower()),
                 str(c.is_additive).lower(),
+                str(c.headline).lower(),
             ]
         )
     return out.getvalue()
@@ -410,6 +411,7 @@ An entry in the file of its area, `dbt_project/kpis/<area>.yml`:
       owner_team: customer service
       level: none                 # {" | ".join(get_args(Level))}
       better: lower               # {" | ".join(get_args(Better))}
+      headline: true              # one of the few that the report compares; else left out
       formula: "Mean hours from creation to the first public reply of an agent."
       source: "definitions: First response time"
       requires: [ticket.created_at, "message.sent_at|ticket.first_replied_at"]

@@ -149,6 +149,7 @@ class KpiContract(_Part):
     owner_team: str = Field(min_length=2)
     level: Level
     better: Better
+    headline: bool = False  # one of the few that a report compares; chance alone moves some of many
     formula: str = Field(min_length=10)
     source: str = Field(pattern=r"^definitions: \S")
     requires: list[Need] = Field(min_length=1)

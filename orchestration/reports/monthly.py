@@ -40,8 +40,6 @@ CUSTOMER_DOES = {
 VOLUME_NAMES = {"orders": "orders", "survey_responses": "survey answers"}
 Volumes = Mapping[date, Mapping[str, float]]
 SCORES = ("csat", "nps", "ces")
-# Told in the stage tables only: the headline would say the same thing twice.
-VARIANTS = frozenset({"csat_per_order"})
 INTERVALS = {
     "wilson": "Wilson interval of a share",
     "mean": "normal interval of a mean",
@@ -129,7 +127,14 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
             "share": words.figure(by_stage.get(stage, 0) / customers, "share", currency)
             if customers
             else None,
-            "kpis": [_kpi_row(kpi, month, recent, currency) for kpi in kpis if kpi.stage == stage],
+            **{
+                shown: [
+                    _kpi_row(kpi, month, recent, currency)
+                    for kpi in kpis
+                    if kpi.stage == stage and kpi.is_headline == (shown == "kpis")
+                ]
+                for shown in ("kpis", "further")
+            },
         }
         for stage in STAGES
     ]
@@ -183,11 +188,11 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
 
 
 def _compared(kpis: list[Kpi], month: date) -> tuple[list[Kpi], list[Kpi]]:
-    """KPIs with a clear change, the clearest first, and those without."""
+    """Headline KPIs with a clear change, the clearest first, and those without."""
     clear, unclear = [], []
     for kpi in kpis:
         change = kpi.change(month)
-        if change is None or change.margin is None or kpi.kpi_id in VARIANTS:
+        if change is None or change.margin is None or not kpi.is_headline:
             continue
         if change.is_clear:
             certainty = abs(change.difference) / change.margin if change.margin else float("inf")
@@ -314,7 +319,7 @@ def _kpi_row(kpi: Kpi, month: date, recent: list[date], currency: str) -> dict[s
     if now and now.low is not None and now.high is not None:
         row["interval"] = words.bounds(now.low, now.high, kpi.unit, currency, _decimals(kpi, month))
     points = monthly_values(kpi, recent)
-    if sum(point["n"] > 0 for point in points) > 1:
+    if kpi.is_headline and sum(point["n"] > 0 for point in points) > 1:
         row["spark"] = Markup(
             charts.spark(
                 points,

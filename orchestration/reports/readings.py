@@ -56,6 +56,7 @@ class Kpi:
     stage: str
     owner_team: str
     better: str
+    is_headline: bool
     interval: str | None
     definition: str
     source: str
@@ -166,7 +167,7 @@ class Marts:
         definitions = self.rows(
             """
             select kpi_id, kpi_version as version, name, unit, stage, owner_team, better,
-                interval, definition, source
+                is_headline, interval, definition, source
             from marts.dim_kpis
             order by interval is null, name, kpi_id
             """

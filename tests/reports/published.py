@@ -67,6 +67,7 @@ def kpi(kpi_id: str, name: str, unit: str, stage: str, interval: str | None) -> 
         "stage": stage,
         "owner_team": f"team of {kpi_id}",
         "better": "higher",
+        "is_headline": kpi_id != "csat_per_order",
         "interval": interval,
         "definition": f"What {name} means.",
         "source": "a book",

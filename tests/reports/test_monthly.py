@@ -1,11 +1,13 @@
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from orchestration.reports.monthly import ReportInfo, build_report
@@ -76,7 +78,19 @@ def test_only_what_chance_does_not_explain_is_called_a_change(company, tmp_path)
     assert "CSAT fell from 95.0 % to 84.0 % ▼ worse" in shown
     assert "NPS 45.0 (July 2024: 30.0) +15.0 ± 21.1 points: can be chance" in shown
     assert "no clear change +15.0 ± 21.1 points" in shown
-    assert "2 figures were compared" in shown
+    assert "2 headline figures were compared" in shown
+
+
+def test_of_figures_that_are_no_headline_no_change_is_claimed(company, tmp_path):
+    path = tmp_path / "copy.duckdb"
+    shutil.copy(company, path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("update marts.dim_kpis set is_headline = false where kpi_id = 'csat'")
+    info, html = build(path, tmp_path)
+    assert (info.changed, info.unchanged) == ((), ("nps",))
+    shown = Page(html).text
+    assert "CSAT fell" not in shown
+    assert "1 further figure" in shown and "84.0 % 71.5 to 91.7 %" in shown
 
 
 def test_figures_show_value_interval_answers_and_owner(text):
