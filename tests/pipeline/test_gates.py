@@ -1,5 +1,6 @@
 """Data that fails the gates is not published, whoever asks; what was published before stays."""
 
+import re
 import shutil
 
 import pytest
@@ -34,14 +35,23 @@ def test_what_was_published_before_stays(gated: Home) -> None:
 
 
 def test_the_example_has_a_figure_of_nearly_every_kpi(gated: Home) -> None:
-    """Of all that its exports feed; the rest is named."""
-    without = gated.query(
-        """
-        select kpi_id from marts.dim_kpis
-        where kpi_id not in (select kpi_id from marts.kpi_values where value is not null)
-        """
-    )
-    assert {kpi for (kpi,) in without} == set()
+    """Its help desk has no schedules, promises and help centre; other reasons are named."""
+    without = {
+        kpi
+        for (kpi,) in gated.query(
+            """
+            select kpi_id from marts.dim_kpis
+            where kpi_id not in (select kpi_id from marts.kpi_values where value is not null)
+            """
+        )
+        if not re.search("business_hours|^sla_|within_sla|^help_|^self_service", kpi)
+    }
+    assert without == {
+        "cac_fully_loaded", "clv_to_date",  # costs that only the company can tell
+        "cac_paid",  # who came by an advertisement, no export says
+        "ces_effort", "enps", "nps_transactional",  # not asked
+        "gross_revenue_retention", "net_revenue_retention",  # of less than two years
+    }  # fmt: skip
 
 
 def test_status_and_page_say_what_failed(gated: Home) -> None:
