@@ -1,4 +1,4 @@
-"""Takes the pictures of the README: Dagster, the report and the validation page, in a real browser.
+"""Takes the pictures of the README: Dagster and the pages of a run, in a real browser.
 
 Run `make run` first, then `make screenshots`. Uses the Chromium of the machine and downloads none.
 """
@@ -49,6 +49,7 @@ def take_files(page: Page, settings: Settings) -> None:
     for name, file, width in (
         ("report", "latest.html", 1100),
         ("report-phone", "latest.html", 390),
+        ("journey-map", "journey_map.html", 1400),
         ("validation", "validation.html", 1100),
     ):
         page.set_viewport_size({"width": width, "height": 1400 if width > 500 else 844})

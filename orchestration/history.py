@@ -9,6 +9,7 @@ import duckdb
 from ingestion.errors import CxmError
 from ingestion.exports.plan import identity_files
 from ingestion.lake import PUBLISHED_DATASET, Lake
+from ingestion.sql import literal
 
 if TYPE_CHECKING:
     from orchestration.publish import Publication
@@ -91,8 +92,7 @@ def _keep(warehouse: Path, lake: Lake, company: str, publication: "Publication")
         connection.execute("set TimeZone = 'UTC'")
         for statement in lake.duckdb_setup():
             connection.execute(statement)
-        quoted = str(warehouse).replace("'", "''")
-        connection.execute(f"attach '{quoted}' as warehouse (read_only)")
+        connection.execute(f"attach {literal(warehouse)} as warehouse (read_only)")
         known = connection.execute(
             "select count(*) from duckdb_tables() where database_name = 'warehouse'"
             " and schema_name = 'history' and table_name = 'int_history__customers'"
@@ -127,8 +127,8 @@ class _Keeper:
             "kpi_values",
             f"""
             select
-                {_text(self.publication.version)} as version,
-                cast({_text(self.publication.as_of or "")} as timestamp) as as_of,
+                {literal(self.publication.version)} as version,
+                cast({literal(self.publication.as_of or "")} as timestamp) as as_of,
                 cast({sequence} as bigint) as registry_sequence,
                 figures.* exclude (period_grain, unit, stage, owner_team, level, better),
                 kpis.definition_hash
@@ -166,8 +166,8 @@ class _Keeper:
             ),
             current as (from warehouse.history.int_history__customers)
             select
-                {_text(self.publication.version)} as version,
-                cast({_text(self.publication.as_of or "")} as timestamp) as known_from,
+                {literal(self.publication.version)} as version,
+                cast({literal(self.publication.as_of or "")} as timestamp) as known_from,
                 * exclude (changed)
             from (
                 select false as is_gone, current.*, true as changed
@@ -209,12 +209,12 @@ class _Keeper:
             "customer_id not in (select customer_id from warehouse.history.int_history__living)"
             " and customer_id is not null"
         )
-        listed = ", ".join(map(_text, paths))
+        listed = ", ".join(map(literal, paths))
         for (path,) in self.connection.execute(
             f"select distinct filename from read_parquet([{listed}], filename = true,"
             f" union_by_name = true) where {erased}"
         ).fetchall():
-            source = f"read_parquet({_text(path)})"
+            source = f"read_parquet({literal(path)})"
             self._put(paths[path], f"select * from {source} where not ({erased})")
 
     def _read(self, kind: str) -> str:
@@ -225,7 +225,7 @@ class _Keeper:
             " limit 0"
         )
         files = ", ".join(
-            _text(self.lake.readable(f.path)) for f in _kept(self.lake, self.company, kind)
+            literal(self.lake.readable(f.path)) for f in _kept(self.lake, self.company, kind)
         )
         if not files:
             return f"({nothing})"
@@ -239,7 +239,7 @@ class _Keeper:
         self.scratch.mkdir(parents=True, exist_ok=True)
         local = self.scratch / "published.parquet"
         self.connection.execute(
-            f"copy ({query}) to {_text(str(local))} (format parquet, compression zstd)"
+            f"copy ({query}) to {literal(local)} (format parquet, compression zstd)"
         )
         self.lake.write(local.read_bytes(), target)
         local.unlink()
@@ -250,7 +250,3 @@ def _kept(lake: Lake, company: str, kind: str) -> list[_Kept]:
     paths = lake.files(PUBLISHED_DATASET, company, kind)
     kept = [_Kept(path) for path in paths if path.endswith(".parquet")]
     return sorted(kept, key=lambda file: (file.last_version, file.path))
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from ingestion.errors import SettingError
+from ingestion.sql import literal
 from orchestration.settings import Settings
 from orchestration.warehouse import append_decisions, recorded_build
 
@@ -131,7 +132,7 @@ def explain(settings: Settings, name: str) -> Explanation:
         events = _rows(connection, f"""
             select occurred_at, kind, from_id, to_id, reason, actor, records
             from quality.identity_ledger
-            where from_id = {_quoted(customer)} or to_id = {_quoted(customer)}
+            where from_id = {literal(customer)} or to_id = {literal(customer)}
             order by occurred_at desc, event_id
         """)  # fmt: skip
     return Explanation(customer, records, pairs, in_doubt, unused, events)
@@ -318,7 +319,7 @@ def unmerge(
             select away.away as left_key, stays.record_key as right_key
             from away cross join identity.int_identity__assignments as stays
             where
-                stays.customer_id = {_quoted(customer)}
+                stays.customer_id = {literal(customer)}
                 and stays.record_key not in (select away from away)
             """
         ).to_arrow_table()
@@ -404,7 +405,7 @@ def _warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         recorded_build(settings.warehouse)
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
-            connection.execute(f"attach {_quoted(str(settings.warehouse))} as w (read_only)")
+            connection.execute(f"attach {literal(settings.warehouse)} as w (read_only)")
             connection.execute("use w")
             yield connection
 
@@ -430,10 +431,6 @@ def _customer_of(connection: duckdb.DuckDBPyConnection, name: str) -> str:
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
     return connection.execute(query).to_arrow_table().to_pylist()
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def as_json(explanation: Explanation) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion.errors import CxmError
+from ingestion.sql import literal
 from orchestration.history import keep_published
 from orchestration.settings import Settings, now
 from orchestration.warehouse import read_plan, recorded_build
@@ -143,9 +144,9 @@ def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dic
     rows: dict[str, int] = {}
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        connection.execute(f"attach {_quoted(warehouse)} as warehouse (read_only)")
+        connection.execute(f"attach {literal(warehouse)} as warehouse (read_only)")
         connection.execute(
-            f"attach {_quoted(target)} as target (storage_version '{STORAGE_VERSION}')"
+            f"attach {literal(target)} as target (storage_version '{STORAGE_VERSION}')"
         )
         connection.execute("use warehouse")
         tables = connection.execute(
@@ -163,11 +164,11 @@ def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dic
             (draft / "parquet" / schema).mkdir(parents=True, exist_ok=True)
             file = draft / "parquet" / schema / f"{table}.parquet"
             connection.execute(
-                f"copy target.{name} to {_quoted(file)} (format parquet, compression zstd)"
+                f"copy target.{name} to {literal(file)} (format parquet, compression zstd)"
             )
             counts = connection.execute(
                 f"select (select count(*) from {name}), (select count(*) from target.{name}),"
-                f" (select count(*) from read_parquet({_quoted(file)}))"
+                f" (select count(*) from read_parquet({literal(file)}))"
             ).fetchone()
             assert counts is not None
             if len(set(counts)) != 1:
@@ -184,10 +185,6 @@ def _write(warehouse: Path, draft: Path, version: str, as_of: str | None) -> dic
     return rows
 
 
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
 def _copy_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
     """What BI tools show beside a table and a column; copying the rows leaves it behind."""
     described = connection.execute(
@@ -202,8 +199,7 @@ def _copy_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
     ).fetchall()
     for kind, _, schema, table, column, comment in described:
         name = f'target."{schema}"."{table}"' + (f'."{column}"' if column else "")
-        text = comment.replace("'", "''")
-        connection.execute(f"comment on {kind} {name} is '{text}'")
+        connection.execute(f"comment on {kind} {name} is {literal(comment)}")
 
 
 def _next_version(versions: Path, at: datetime) -> str:

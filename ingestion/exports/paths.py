@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingestion.errors import MappingError
+from ingestion.sql import literal
 
 Path = tuple[str | int, ...]
 _PART = re.compile(r"\[(\d+)\]|\.?([^.\[]+)|(.)", re.DOTALL)
@@ -104,7 +105,7 @@ def json_path(path: Path) -> str:
     parts = "".join(
         f"[{p}]" if isinstance(p, int) else '."' + p.replace('"', '\\"') + '"' for p in path
     )
-    return _literal("$" + parts)
+    return literal("$" + parts)
 
 
 def value_sql(place: Place, levels: tuple[Level, ...]) -> str:
@@ -151,7 +152,7 @@ def shape_of(places: Iterable[Place], level: int, levels: tuple[Level, ...], whe
                 f"{where}: {name!r} is used as a value and as an object with members, or differs "
                 "from another name in upper and lower case only"
             )
-    return _literal(json.dumps(shape)) if shape else ""
+    return literal(json.dumps(shape)) if shape else ""
 
 
 def _add(shape: dict[str, Any], path: Path) -> bool:
@@ -175,7 +176,3 @@ def _add(shape: dict[str, Any], path: Path) -> bool:
             return False
         inside = found
     return True
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -24,6 +24,7 @@ import pyarrow.parquet
 from ingestion.documents import document_batch
 from ingestion.errors import SourceError
 from ingestion.exports.mapping import FileMapping, nearest
+from ingestion.sql import literal
 
 BLOCK_BYTES = 32 << 20  # a row must fit into a block
 MAX_HEADER = 1 << 20
@@ -267,7 +268,7 @@ def _to_parts(
     bad_numbers: list[int],
 ) -> Parts:
     """A batch of the columns c0 to cn, called `names`, as documents; `good` rows came before it."""
-    record = ", ".join(f"{_literal(name)}, c{i}" for i, name in enumerate(names))
+    record = ", ".join(f"{literal(name)}, c{i}" for i, name in enumerate(names))
     key = _sql_key([_value_sql(c, names) for c in spec.key])
     cursor = _value_sql(spec.cursor, names) if spec.cursor else "null"
     shaped = connection.sql(
@@ -287,10 +288,6 @@ def _json_connection() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _value_sql(name: str, names: list[str]) -> str:
     """A column as text, or a member of a nested column of a Parquet file."""
     column, *members = [name] if name in names else name.split(".")
@@ -300,7 +297,7 @@ def _value_sql(name: str, names: list[str]) -> str:
 
 def _json_text(name: str | None) -> str:
     path = "".join(f'."{part}"' for part in str(name).split("."))
-    return f"json_extract_string(document, {_literal('$' + path)})"
+    return f"json_extract_string(document, {literal('$' + path)})"
 
 
 def _sql_key(columns: list[str]) -> str:

@@ -21,6 +21,7 @@ from ingestion.pipeline import LoadResult, dlt, run_into_lake
 from ingestion.simulator.company import Company
 from ingestion.simulator.projection import Projection
 from ingestion.sources.connector import KEY_SEPARATOR, Connector, SourceObject
+from ingestion.sql import literal
 
 ROWS_AT_ONCE = 25_000
 NUMBERS_IN_PART = 250_000
@@ -144,5 +145,4 @@ def _text_at(path: str) -> str:
     for part in path.split("."):
         name, bracket, index = part.partition("[")
         quoted.append(f'."{name}"{bracket}{index}')
-    place = "$" + "".join(quoted).replace("'", "''")
-    return f"json_extract_string(document, '{place}')"
+    return f"json_extract_string(document, {literal('$' + ''.join(quoted))})"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from orchestration.reports import charts, words
+from orchestration.reports.monthly import render
 from orchestration.reports.readings import ENOUGH, Marts
 
 SEGMENTS = {
@@ -67,21 +67,15 @@ def build_journey_map(
     """Write the map of a published database; `title` is its heading."""
     with duckdb.connect(str(database), read_only=True) as connection:
         page = _page(Marts(connection), currency)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    render(
+        "journey.html.j2",
+        target,
+        **page,
+        title=title,
+        version=published_version,
+        horizon=HORIZON,
+        palette=charts.PALETTE,
     )
-    html = environment.get_template("journey.html.j2").render(
-        **page, title=title, version=published_version, horizon=HORIZON, palette=charts.PALETTE
-    )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A reader finds the old page or the new one, never half of one.
-    draft = target.with_name(f".{target.name}.part")
-    draft.write_text(html, encoding="utf-8", newline="\n")
-    draft.replace(target)
     return target
 
 
