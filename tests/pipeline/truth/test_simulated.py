@@ -403,7 +403,9 @@ def test_visits_and_who_is_no_visitor(simulated: Simulated) -> None:
         """
         select case
                 when kind in ('page_view', 'help_viewed') then 'page_view'
-                when kind in ('order_completed', 'product_reviewed', 'referral_sent') then 'other'
+                when kind = 'order_completed' then 'other'
+                when kind = 'product_reviewed' then 'review'
+                when kind = 'referral_sent' then 'referral'
                 else kind
             end, is_bot, count(*), count(distinct device_id)
         from (from world.web_event select * exclude (record_id)) as e
