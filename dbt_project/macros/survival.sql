@@ -57,6 +57,12 @@
 {% macro aalen_johansen(relation, by, time, cause) %}
     {%- set keys = by | join(', ') ~ (', ' if by else '') -%}
     {%- set curve = 'partition by ' ~ keys ~ 'cause' -%}
+    {%- set incidence -%}
+    sum(risk_sets.before * coalesce(counts.events, 0) / risk_sets.at_risk) over (
+        partition by {% for key in by %}risk_sets.{{ key }}, {% endfor %}causes.cause
+        order by risk_sets.t rows between unbounded preceding and current row
+    )
+    {%- endset -%}
     {%- set same = [] -%}
     {%- for key in by %}{% do same.append('risk_sets.' ~ key ~ ' is not distinct from {}.' ~ key) %}{% endfor %}
     select
@@ -87,10 +93,7 @@
                 causes.cause,
                 coalesce(counts.events, 0) as events,
                 -- a sum of steps can miss 1 by a rounding error, and a share of all is 1
-                round(sum(risk_sets.before * coalesce(counts.events, 0) / risk_sets.at_risk) over (
-                    partition by {% for key in by %}risk_sets.{{ key }}, {% endfor %}causes.cause
-                    order by risk_sets.t rows between unbounded preceding and current row
-                ), 14) as incidence
+                case when abs({{ incidence }} - 1) < 1e-12 then 1 else {{ incidence }} end as incidence
             from (
                 select
                     *,
