@@ -29,7 +29,7 @@ run: $(STAMP)   ## Load, build, gate, publish, report: make run [CONFIG=mapping.
 	@$(BIN)/cxm run
 
 test: $(STAMP)  ## Run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 ui: $(STAMP)    ## Open Dagster on http://127.0.0.1:3000
 	@$(BIN)/cxm ui
