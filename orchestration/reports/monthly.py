@@ -119,6 +119,7 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
     recent = month_range(add_months(month, -12), month)
     by_stage = marts.customers_by_stage()
     customers = sum(by_stage.values())
+    rows = [(kpi, _kpi_row(kpi, month, recent, currency)) for kpi in kpis]
     stages = [
         {
             "name": stage,
@@ -127,14 +128,8 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
             "share": words.figure(by_stage.get(stage, 0) / customers, "share", currency)
             if customers
             else None,
-            **{
-                shown: [
-                    _kpi_row(kpi, month, recent, currency)
-                    for kpi in kpis
-                    if kpi.stage == stage and kpi.is_headline == (shown == "kpis")
-                ]
-                for shown in ("kpis", "further")
-            },
+            "kpis": [row for kpi, row in rows if kpi.stage == stage and kpi.is_headline],
+            "further": [row for kpi, row in rows if kpi.stage == stage and not kpi.is_headline],
         }
         for stage in STAGES
     ]
