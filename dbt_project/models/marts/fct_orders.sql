@@ -104,15 +104,22 @@ joined as (
 -- tax in prices that is not in those of the lines is in what shipping costs
 taxed as (
     select
-        joined.*,
+        joined.* exclude (included_tax_amount),
         case
-            when lines > 0
-                then greatest(0, least(included_tax_amount - lines_included_tax_amount, shipping_amount))
+            when joined.lines > 0
+                then
+                    greatest(
+                        0, least(joined.included_tax_amount - joined.lines_included_tax_amount, joined.shipping_amount)
+                    )
             else coalesce(cast(
-                included_tax_amount * cast(shipping_amount as double)
-                / nullif(cast(total_amount - tax_amount as double), 0) as decimal(18, 4)
+                joined.included_tax_amount * cast(joined.shipping_amount as double)
+                / nullif(cast(joined.total_amount - joined.tax_amount as double), 0) as decimal(18, 4)
             ), 0)
-        end as included_tax_of_shipping
+        end as included_tax_of_shipping,
+        case
+            when joined.lines > 0 then joined.lines_included_tax_amount + included_tax_of_shipping
+            else joined.included_tax_amount
+        end as included_tax_amount
     from joined
 ),
 
@@ -120,12 +127,7 @@ parted as (
     select
         * exclude (included_tax_of_shipping, lines_included_tax_amount) replace (
             shipping_amount - included_tax_of_shipping as shipping_amount,
-            case when lines > 0 then lines_included_tax_amount + included_tax_of_shipping else included_tax_amount end
-                as included_tax_amount,
-            tax_amount
-            + case
-                when lines > 0 then lines_included_tax_amount + included_tax_of_shipping else included_tax_amount
-            end as tax_amount
+            tax_amount + included_tax_amount as tax_amount
         )
     from taxed
 ),
