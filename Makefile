@@ -13,7 +13,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help setup run test ui bench kpis lint format lock screenshots clean
+.PHONY: help setup run test truth ui bench kpis lint format lock screenshots clean
 help:           ## List the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -30,6 +30,10 @@ run: $(STAMP)   ## Load, build, gate, publish, report: make run [CONFIG=mapping.
 
 test: $(STAMP)  ## Run every test
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+
+truth: $(STAMP) ## The tests against the truth with a company of any size: make truth CUSTOMERS=10000 SEED=8
+	@CXM_TRUTH_CUSTOMERS=$(CUSTOMERS) CXM_TRUTH_DAYS=$(DAYS) CXM_TRUTH_SEED=$(SEED) \
+	    $(BIN)/python -m pytest tests/pipeline/truth
 
 ui: $(STAMP)    ## Open Dagster on http://127.0.0.1:3000
 	@$(BIN)/cxm ui

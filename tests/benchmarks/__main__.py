@@ -2,8 +2,6 @@
 
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
@@ -16,7 +14,7 @@ from rich.table import Table
 from orchestration.settings import EXAMPLE_CONFIG, PROJECT_ROOT, TELEMETRY_OFF
 from tests.benchmarks.connectors import bench_connectors
 from tests.benchmarks.identity import bench_identity
-from tests.benchmarks.measures import Measure, measure, timed
+from tests.benchmarks.measures import Measure, measure, timed, timed_process
 from tests.benchmarks.simulator import bench_simulator
 
 ORDERS = 100_000
@@ -34,7 +32,7 @@ def main() -> None:
             m.name, f"{m.value:,.1f}", m.unit, m.baseline, f"{m.baseline_value:,.1f}",
             f"{m.ratio:.2f}",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
     target = PROJECT_ROOT / "bench.json"
     target.write_text(json.dumps([asdict(m) for m in measures], indent=1) + "\n")
     print(f"written to {target.name}")
@@ -96,7 +94,7 @@ def load_documents(base: Path) -> None:
 def load_with_dlt(base: Path, destination: str) -> None:
     import dlt
 
-    def orders():  # type: ignore[no-untyped-def]
+    def orders():
         with (base / "orders.ndjson").open() as handle:
             for line in handle:
                 yield json.loads(line)
@@ -123,10 +121,8 @@ def bench_run() -> list[Measure]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         floor = timed(lambda: copy_with_duckdb(config, home / "floor.duckdb"))
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        first = timed(lambda: run(config, home))
-        peak = max(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, before) / 1024
-        second = timed(lambda: run(config, home))
+        first, peak = run(config, home)
+        second, _ = run(config, home)
     return [
         measure(f"{name}: nothing to report", first, "s", "DuckDB copying its CSV files", floor),
         measure(f"{name}: second run, nothing new", second, "s", "the first run", first),
@@ -152,14 +148,12 @@ def copy_with_duckdb(config: Path, target: Path) -> None:
                     )
 
 
-def run(config: Path, home: Path) -> None:
+def run(config: Path, home: Path) -> tuple[float, float]:
+    """Seconds of a run, and MiB at the most."""
     environment = {**os.environ, "CXM_HOME": str(home), "CXM_CONFIG": str(config)}
     environment["CXM_PROGRESS"] = "1"
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestration.cli", "run"],
-        env=environment, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 0, done.returncode
+    command = [sys.executable, "-m", "orchestration.cli", "run"]
+    return timed_process(command, env=environment, cwd=PROJECT_ROOT)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
-"""A simulated company as two loads have made its warehouse, and what is known to be true of it."""
+"""A simulated company as two loads have made its warehouse, and what is known to be true of it.
 
+`make truth CUSTOMERS=10000 SEED=8` asks the same of a larger company, or of another story.
+"""
+
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +22,11 @@ from orchestration.warehouse import record_build, write_plan
 from tests.pipeline.conftest import Homes, dbt, settings_of
 from tests.support import NOW, ROOT, Home
 
-CUSTOMERS, DAYS = 350, 450
+COMPANY = {"customers": 350, "days": 450, "seed": 7} | {
+    name: int(os.environ[variable])
+    for name in ("customers", "days", "seed")
+    if os.environ.get(variable := f"CXM_TRUTH_{name.upper()}")
+}
 THE_DAY_AFTER = (datetime.fromisoformat(NOW) + timedelta(days=1)).isoformat()
 
 # What is true as of the clock, in the words of the world; `id` is what the vendor calls the thing.
@@ -134,7 +142,7 @@ class Simulated:
 def first_load(homes: Homes) -> Home:
     """The company as it is loaded and staged for the first time."""
     config = yaml.safe_load((ROOT / "examples" / "simulated.yml").read_text(encoding="utf-8"))
-    config["simulation"] |= {"customers": CUSTOMERS, "days": DAYS}
+    config["simulation"] |= COMPANY
     path = homes.base / "simulated.yml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     home = homes.make("simulated", path, CXM_NOW=THE_DAY_AFTER)
