@@ -2,6 +2,7 @@
 
 import random
 from datetime import date
+from hashlib import md5
 from itertools import product
 
 import pytest
@@ -108,6 +109,27 @@ def test_a_shared_tablet_is_nobodys_and_one_of_ones_own_is(company: Resolution) 
     assert groups(company.build()) == [
         ["web:anna", "web:visitor:phone"], ["web:bert"], ["web:visitor:tablet"],
     ]  # fmt: skip
+
+
+def test_a_device_is_of_the_guest_who_bought_with_it(company: Resolution) -> None:
+    """Two guests share it; where somebody is logged in, a guest says nothing of it."""
+    orders = [("1", "a@x.org", "own"), ("2", "a@x.org", "own"), ("3", "b@x.org", "shared"),
+              ("4", "c@x.org", "shared"), ("5", "d@x.org", "known")]  # fmt: skip
+    company.put({"id": "web:erna", "email": "e@x.org"})
+    company.put(*({"id": f"shop:{n}", "email": email} for n, email, _ in orders), model="orders")
+    company.put(
+        {"id": "web:0", "person_record_key": "web:erna", "anonymous_id": "known"},
+        *(
+            {"id": f"web:{n}", "anonymous_id": device, "order_key": f"shop:{n}"}
+            for n, _, device in orders
+        ),
+        model="web_events",
+    )
+    ids = company.build()
+    guests = {email: f"shop:guest:{md5(email.encode()).hexdigest()}" for _, email, _ in orders}
+    assert ids["web:visitor:own"] == ids[guests["a@x.org"]]
+    assert ids["web:visitor:known"] == ids["web:erna"]
+    assert len(set(ids.values())) == 6  # a, b, c, d, e and the shared device
 
 
 def test_ten_thousand_records_with_one_role_mailbox_are_ten_thousand_customers(

@@ -7,6 +7,20 @@ phones as (
     select * from {{ ref('int_identity__phones') }}
 ),
 
+visits as (
+    select source || ':' || anonymous_id as visitor, person_record_key, order_key
+    from {{ ref('web_events') }}
+    where
+        anonymous_id is not null
+        and not coalesce(is_bot, false)
+        and coalesce(person_record_key, order_key) is not null
+),
+
+buyers as (
+    select order_key, {{ person_reference(email='email') }} as record_key
+    from {{ ref('orders') }}
+),
+
 given as (
     select record_key, 'record' as identifier_type, record_key as identifier_value from records
     union all
@@ -22,9 +36,15 @@ given as (
     from records where anonymous_id is not null
     union all
     -- who was logged in on a device: one person, it is theirs; two, it is shared and ties nobody
-    select distinct person_record_key, 'visitor', source || ':' || anonymous_id
-    from {{ ref('web_events') }}
-    where person_record_key is not null and anonymous_id is not null and not coalesce(is_bot, false)
+    select distinct person_record_key, 'visitor', visitor
+    from visits
+    where person_record_key is not null
+    union all
+    -- where nobody ever was: who has ordered there
+    select distinct buyers.record_key, 'visitor', visits.visitor
+    from visits
+    inner join buyers on visits.order_key = buyers.order_key
+    where visits.visitor not in (select visitor from visits where person_record_key is not null)
     union all
     select record_key, 'email', {{ normal_email('email') }} from records where email is not null
     union all
