@@ -46,7 +46,7 @@ mail as (
         max(events.occurred_at) filter (where events.kind = 'bounced') as bounced_at,
         max(events.occurred_at) filter (where events.kind in ('opened', 'clicked', 'responded')) as read_at
     from {{ ref('campaign_events') }} as events
-    left join recorded on events.person_record_key = recorded.record_key and events.email is null
+    left join recorded on case when events.email is null then events.person_record_key end = recorded.record_key
     where events.kind in ('bounced', 'opened', 'clicked', 'responded') and not coalesce(events.is_bot, false)
     group by all
 ),
@@ -88,5 +88,5 @@ select
     case when cells.attribute = 'email' then mail.read_at is not null end as is_verified
 from cells
 inner join assignments on cells.record_key = assignments.record_key
-left join mail on cells.attribute = 'email' and cells.value = mail.email
-left join placeholders on cells.attribute = 'email' and cells.value = placeholders.email
+left join mail on case cells.attribute when 'email' then cells.value end = mail.email
+left join placeholders on case cells.attribute when 'email' then cells.value end = placeholders.email

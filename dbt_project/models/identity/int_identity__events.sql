@@ -55,7 +55,9 @@ evidence as (
         ) order by ties.strength desc, ties.left_key, ties.right_key)) as varchar) as evidence
     from ties
     left join {{ ref('int_identity__edges') }} as edges
-        on ties.left_key = edges.left_key and ties.right_key = edges.right_key and ties.identifier_type = 'scored'
+        on
+            case ties.identifier_type when 'scored' then ties.left_key end = edges.left_key
+            and ties.right_key = edges.right_key
     group by ties.from_id, ties.to_id
 ),
 

@@ -44,7 +44,7 @@ given as (
     select distinct buyers.record_key, 'visitor', visits.visitor
     from visits
     inner join buyers on visits.order_key = buyers.order_key
-    where visits.visitor not in (select visitor from visits where person_record_key is not null)
+    where visits.visitor not in (select known.visitor from visits as known where known.person_record_key is not null)
     union all
     select record_key, 'email', {{ normal_email('email') }} from records where email is not null
     union all

@@ -40,7 +40,9 @@ acts as (
         touches.customer_id, touches.action, touches.occurred_at
     from touches
     left join {{ ref('opportunity_stage_events') }} as stages
-        on touches.concept = 'opportunity_stage_event' and touches.record_key = stages.opportunity_stage_event_key
+        on
+            case touches.concept when 'opportunity_stage_event' then touches.record_key end
+            = stages.opportunity_stage_event_key
     inner join {{ ref('fct_opportunities') }} as opportunities
         on coalesce(stages.opportunity_key, touches.record_key) = opportunities.opportunity_key
     where touches.concept in ('opportunity', 'opportunity_stage_event')

@@ -1,3 +1,7 @@
+{#- parcels say nothing of what was not sent yet -#}
+{% set arrived %}
+case when orders.status not in ('created', 'approved', 'invoiced', 'processing') then shipments.delivered_at end
+{%- endset %}
 with orders as (
     select
         *,
@@ -62,9 +66,9 @@ joined as (
                     then 'shipped'
                 else orders.status
             end as status,
-            coalesce(orders.delivered_at, arrivals.delivered_at) as delivered_at,
+            coalesce(orders.delivered_at, {{ arrived }}) as delivered_at,
             coalesce(orders.estimated_delivery_at, shipments.estimated_delivery_at) as estimated_delivery_at,
-            coalesce(orders.delivered_on, {{ reporting_date('arrivals.delivered_at') }}) as delivered_on,
+            coalesce(orders.delivered_on, {{ reporting_date(arrived) }}) as delivered_on,
             coalesce(orders.discount_amount, 0) as discount_amount,
             coalesce(orders.shipping_amount, lines.shipping_amount, 0) as shipping_amount,
             coalesce(orders.tax_amount, lines.added_tax_amount, 0) as tax_amount,
@@ -94,11 +98,6 @@ joined as (
     left join payments on orders.order_key = payments.order_key
     left join refunds on orders.order_key = refunds.order_key
     left join shipments on orders.order_key = shipments.order_key
-    -- parcels say nothing of what was not sent yet
-    left join shipments as arrivals
-        on
-            orders.order_key = arrivals.order_key
-            and orders.status not in ('created', 'approved', 'invoiced', 'processing')
 ),
 
 -- tax in prices that is not in those of the lines is in what shipping costs

@@ -116,7 +116,7 @@ joined as (
             and shown.dimension = before.dimension
             and shown.dimension_value = before.dimension_value
             and shown.part is not distinct from before.part
-            and shown.period_grain = 'month'
+            and shown.period_grain = before.period_grain
             and before.period_grain = 'month'
             and before.period_start = months.last_month
 ),

@@ -114,8 +114,7 @@ left join applied
         and placed.instance = applied.instance
 left join policies
     on
-        placed.source = policies.source
+        case when not placed.source_tells then placed.source end = policies.source
         and placed.metric = policies.metric
         and placed.priority_at_start = policies.priority
-        and not placed.source_tells
 where applied.target is not null or policies.target is not null
