@@ -32,7 +32,7 @@ def test_what_came_in_and_what_was_given_back(simulated: Simulated) -> None:
         f"""
         select '{kpi}' as kpi, coalesce(strftime({day}, '%Y-%m'), 'all') as period,
             sum({amount}) as amount, count(*) as n
-        from w.{table} where customer_id not in ({INSIDERS}) and {where}
+        from w.{table} where coalesce(customer_id not in ({INSIDERS}), true) and {where}
         group by grouping sets ((strftime({day}, '%Y-%m')), ())
         """
         for kpi, table, day, amount, where in sums
