@@ -230,7 +230,7 @@ def test_a_limit_that_another_client_used_up_is_waited_for(
             {"kind": "short_body", "every": 8},
             {"kind": "cut_json", "every": 9},
             {"kind": "cut_gzip", "every": 10},
-            {"kind": "duplicate_rows", "every": 2, "route": "incremental/(tickets|users)"},
+            {"kind": "duplicate_rows", "route": "incremental/(tickets|users)"},
         ],
         [
             {"kind": "empty_page", "every": 3, "route": "incremental"},
