@@ -662,7 +662,7 @@ def test_metrics_know_the_working_hours(tmp_path: Path) -> None:
 
 
 def test_every_reply_and_the_work_have_targets(tmp_path: Path) -> None:
-    """It was normal when it came, 1,200 minutes of work, and is high when it is asked again, 300."""
+    """Normal when it came: 1,200 minutes of work; high when it was asked again: 300 to reply."""
     monday = datetime(2026, 3, 2, 8, tzinfo=UTC)  # 9 o'clock in Berlin
 
     def after(hours: float) -> datetime:
