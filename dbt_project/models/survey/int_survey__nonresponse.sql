@@ -129,34 +129,32 @@ histories as (
 -- one voice per person and period: an invitation that was answered before a silent one, then the newest
 voices as (
     select
-        kind,
-        relation,
+        invitation_key,
         grains.period_grain,
         case when grains.period_grain <> 'all' then cast(date_trunc(grains.period_grain, sent_on) as date) end
             as period_start,
-        count(*) as invitations,
-        arg_max(
-            struct_pack(invitation_key, survey_key, customer_id, has_answered, answer_value),
-            (has_answered, sent_at, invitation_key)
-        ) as voice,
-        arg_max(
-            struct_pack(country, orders, troubles, tenure_days, idle_days, days_since_mail, days_since_opening),
-            (sent_at, invitation_key)
-        ) as known
-    from histories
+        count(*) over voice as invitations,
+        first_value(invitation_key) over (voice order by sent_at desc, invitation_key desc) as newest_key
+    from invitations
     cross join (values ('month'), ('quarter'), ('year'), ('all')) as grains (period_grain)
-    group by kind, relation, grains.period_grain, period_start, coalesce(customer_id, invitation_key)
+    window
+        voice as (partition by kind, relation, period_grain, period_start, coalesce(customer_id, invitation_key))
+    qualify row_number() over (voice order by has_answered desc, sent_at desc, invitation_key desc) = 1
 ),
 
 described as (
     select
-        voice.*,
-        kind,
-        relation,
-        period_grain,
-        period_start,
-        concat_ws(' ', kind, relation, period_grain, cast(period_start as varchar)) as period,
-        case invitations when 1 then 'once' when 2 then 'twice' when 3 then 'three times' else 'more often' end
+        voices.invitation_key,
+        told.survey_key,
+        told.customer_id,
+        told.kind,
+        told.relation,
+        told.has_answered,
+        told.answer_value,
+        voices.period_grain,
+        voices.period_start,
+        concat_ws(' ', told.kind, told.relation, voices.period_grain, cast(voices.period_start as varchar)) as period,
+        case voices.invitations when 1 then 'once' when 2 then 'twice' when 3 then 'three times' else 'more often' end
             as times_asked,
         case
             when known.idle_days < 30 then 'within 30 days' when known.idle_days < 90 then 'within 90 days'
@@ -178,6 +176,8 @@ described as (
         end as tenure,
         coalesce(known.country, 'unknown') as country
     from voices
+    inner join invitations as told on voices.invitation_key = told.invitation_key
+    inner join histories as known on voices.newest_key = known.invitation_key
 ),
 
 profiles as (
