@@ -109,20 +109,37 @@ groups_{{ loop.index }} as materialized (
 ),
 {%- set last.name = 'groups_' ~ loop.index %}
 {%- endfor %}
-weights_0 as materialized (
+-- the rounds go over numbers alone: they are many, and texts are wide
+numbered as materialized (
     select
         *,
-        sum(invited) over (partition by {{ period }}) / nullif(sum(answered) over (partition by {{ period }}), 0)
-            as average_weight,
-        cast(average_weight as decimal(18, 9)) as weight
+        row_number() over (order by {{ period }}, {{ properties | join(', ') }}) as profile_number,
+        dense_rank() over (order by {{ period }}) as period_number
+        {%- for property in properties %},
+        cast(dense_rank() over (order by {{ property }}_group) as smallint) as {{ property }}_number
+        {%- endfor %}
     from {{ last.name }}
+),
+weights_0 as materialized (
+    select
+        profile_number,
+        period_number,
+        {%- for property in properties %}
+        {{ property }}_number,
+        {%- endfor %}
+        invited,
+        answered,
+        sum(invited) over (partition by period_number)
+        / nullif(sum(answered) over (partition by period_number), 0) as average_weight,
+        cast(average_weight as decimal(18, 9)) as weight
+    from numbered
 ),
 {%- set last.name = 'weights_0' %}
 {%- for round in range(raking_rounds() | int) %}
 {%- for property in properties + ([none] if loop.last else []) %}
 {%- set name = 'weights_' ~ (round + 1) ~ '_' ~ loop.index %}
 {#- at last all answers together stand for all who were invited #}
-{%- set peers = 'partition by ' ~ period ~ (', ' ~ property ~ '_group' if property else '') %}
+{%- set peers = 'partition by period_number' ~ (', ' ~ property ~ '_number' if property else '') %}
 {{ name }} as materialized (
     select
         * replace (
@@ -140,7 +157,9 @@ weights_0 as materialized (
 {%- endfor %}
 {%- endfor %}
 raked as (
-    select * exclude (average_weight) from {{ last.name }}
+    select numbered.*, {{ last.name }}.weight
+    from numbered
+    inner join {{ last.name }} on numbered.profile_number = {{ last.name }}.profile_number
 )
 {%- endmacro %}
 
