@@ -38,10 +38,5 @@
     end
 {%- endmacro %}
 
-{#- Whether a channel of acquisition is paid media, in the words of several systems. -#}
-{% macro is_paid_channel(channel) -%}
-    regexp_matches(lower({{ channel }}), '(^|[^a-z])(paid|cpc|ppc|ads?|advertis[a-z]*|display|sponsored)([^a-z]|$)')
-{%- endmacro %}
-
 {#- Whether an order counts as a sale, by its status in common terms. -#}
 {% macro is_valid_order(status) %}{{ status }} not in ('canceled', 'unavailable'){% endmacro %}

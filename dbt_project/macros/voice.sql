@@ -6,8 +6,19 @@
 {#- Answers of employees are given out for groups of at least so many. -#}
 {% macro minimum_group_size() %}5{% endmacro %}
 
-{#- A class of people is told apart where at least so many of it answered. -#}
-{% macro minimum_class_size() %}15{% endmacro %}
+{#- A group of people is told apart where at least so many of it answered. -#}
+{% macro minimum_group_answers() %}20{% endmacro %}
+
+{#- No answer stands for more than so many times the people of an average one. -#}
+{% macro largest_weight() %}4{% endmacro %}
+
+{#- How often the weights go round all properties; after six they move no more. -#}
+{% macro raking_rounds() %}6{% endmacro %}
+
+{#- By what the silent are compared with those who answered: what a company knows of both. -#}
+{% macro nonresponse_properties() %}
+    {{ return(['times_asked', 'activity', 'recent_orders', 'recent_trouble', 'mails', 'tenure', 'country']) }}
+{% endmacro %}
 
 {#- Variance of what one answer adds to a score, from the sum and the sum of squares. -#}
 {% macro answer_variance(total, squares, n) -%}
@@ -62,47 +73,93 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- CTEs that sort rows of `relation` into classes: within `cell`, variable after variable in the order given.
-    A value with fewer than `minimum` respondents joins the rest; a class is not split where that rest is
-    still too few. The classes stand in `class` of the last CTE, called `classes`. -#}
-{% macro collapsed_classes(relation, cell, variables, responded, minimum) -%}
-class_0 as (
-    select *, {{ cell }} as class from {{ relation }}
-),
-{% for variable in variables %}
-value_{{ loop.index }} as (
+{#- CTEs that give the answers of each profile (a row of `relation`: `invited` and `answered` people alike in
+    all properties) the weight that brings every property back to all who were invited in its `period` (raking).
+    A value that too few answered is taken together with others of that kind, and where those are still too few,
+    with the commonest: it stands in `<property>_group`. The last CTE is called `raked`.
+    Weights are decimals: their sums must not depend on the order of the rows. Each step is materialized, or the
+    plan of all of them grows without end. -#}
+{% macro raked(relation, period, properties) -%}
+{%- set last = namespace(name=relation) -%}
+{%- for property in properties %}
+values_{{ loop.index }} as (
     select
         *,
         case
-            when count(*) filter (where {{ responded }}) over (partition by class, {{ variable }}) >= {{ minimum }}
-                then coalesce(cast({{ variable }} as varchar), 'unknown')
+            when sum(answered) over (partition by {{ period }}, {{ property }}) >= {{ minimum_group_answers() }}
+                then {{ property }}
             else 'other'
-        end as joined_value
-    from class_{{ loop.index0 }}
+        end as {{ property }}_group
+    from {{ last.name }}
 ),
-size_{{ loop.index }} as (
-    select
-        *,
-        count(*) filter (where {{ responded }}) over (partition by class, joined_value) as respondents_of_value
-    from value_{{ loop.index }}
+sizes_{{ loop.index }} as (
+    select *, sum(answered) over (partition by {{ period }}, {{ property }}_group) as answered_of_group
+    from values_{{ loop.index }}
 ),
-class_{{ loop.index }} as materialized (
+groups_{{ loop.index }} as materialized (
     select
-        * exclude (joined_value, respondents_of_value)
+        * exclude (answered_of_group)
         replace (
             case
-                when
-                    min(respondents_of_value) over (partition by class) >= {{ minimum }}
-                    and min(joined_value) over (partition by class) < max(joined_value) over (partition by class)
-                    then class || ' / {{ variable }} ' || joined_value
-                else class
-            end as class
+                when answered_of_group >= {{ minimum_group_answers() }} then {{ property }}_group
+                else arg_max({{ property }}_group, (answered_of_group, {{ property }}_group)) over (partition by {{ period }})
+            end as {{ property }}_group
         )
-    from size_{{ loop.index }}
+    from sizes_{{ loop.index }}
 ),
-{% endfor %}
-classes as (
-    select * from class_{{ variables | length }}
+{%- set last.name = 'groups_' ~ loop.index %}
+{%- endfor %}
+-- the rounds go over numbers alone: they are many, and texts are wide
+numbered as materialized (
+    select
+        *,
+        row_number() over (order by {{ period }}, {{ properties | join(', ') }}) as profile_number,
+        dense_rank() over (order by {{ period }}) as period_number
+        {%- for property in properties %},
+        cast(dense_rank() over (order by {{ property }}_group) as smallint) as {{ property }}_number
+        {%- endfor %}
+    from {{ last.name }}
+),
+weights_0 as materialized (
+    select
+        profile_number,
+        period_number,
+        {%- for property in properties %}
+        {{ property }}_number,
+        {%- endfor %}
+        invited,
+        answered,
+        sum(invited) over (partition by period_number)
+        / nullif(sum(answered) over (partition by period_number), 0) as average_weight,
+        cast(average_weight as decimal(18, 9)) as weight
+    from numbered
+),
+{%- set last.name = 'weights_0' %}
+{%- for round in range(raking_rounds() | int) %}
+{%- for property in properties + ([none] if loop.last else []) %}
+{%- set name = 'weights_' ~ (round + 1) ~ '_' ~ loop.index %}
+{#- at last all answers together stand for all who were invited #}
+{%- set peers = 'partition by period_number' ~ (', ' ~ property ~ '_number' if property else '') %}
+{{ name }} as materialized (
+    select
+        * replace (
+            cast(
+                least(
+                    cast(weight as double) * sum(invited) over ({{ peers }})
+                    / nullif(cast(sum(answered * weight) over ({{ peers }}) as double), 0),
+                    {{ largest_weight() if property else 1e6 }} * average_weight
+                ) as decimal(18, 9)
+            ) as weight
+        )
+    from {{ last.name }}
+),
+{%- set last.name = name %}
+{%- endfor %}
+{%- endfor %}
+raked as (
+    select numbered.*, {{ last.name }}.weight
+    from numbered
+    inner join {{ last.name }} on numbered.profile_number = {{ last.name }}.profile_number
 )
 {%- endmacro %}
 

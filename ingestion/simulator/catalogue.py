@@ -31,6 +31,9 @@ _LINES = (
 )  # fmt: skip
 _BRANDS = ("Nordlicht", "Nordlicht", "Bergwind", "Kaap", "Tremola", "Ostwand", "Serra Azul")
 
+GROWTH = 0.15  # of those who newly come, a year
+NEWCOMERS = 2800  # a year, for whom the budgets below are
+_LEAST = 0.02  # of them: no campaign is too small to be seen
 _PAID = {  # channel: source, medium, how many start a year, EUR of budget
     "paid_search": ("google", "cpc", 8, 9000.0),
     "paid_social": ("meta", "paid_social", 8, 7000.0),
@@ -173,8 +176,11 @@ def exchange_rates(rng: np.random.Generator, started_at: datetime) -> pa.Table:
     return pa.concat_tables(tables).combine_chunks()
 
 
-def campaigns(rng: np.random.Generator, started_at: datetime) -> pa.Table:
-    """Newsletters every week and paid campaigns over the years, in order of their beginning."""
+def campaigns(rng: np.random.Generator, started_at: datetime, newcomers: float) -> pa.Table:
+    """Newsletters every week and paid campaigns over the years, in order of their beginning.
+
+    Budgets grow with how many come to know the company: `newcomers` in its first year.
+    """
     rows: list[dict[str, object]] = []
     for week in range(YEARS * 52 + 2):
         at = started_at + timedelta(days=7 * week + 1 + int(rng.integers(0, 3)), hours=8)
@@ -190,10 +196,11 @@ def campaigns(rng: np.random.Generator, started_at: datetime) -> pa.Table:
             span = 365 / yearly
             at = started_at + timedelta(days=span * number + rng.uniform(0, span / 4))
             length = rng.uniform(2, 4) if channel == "event" else rng.uniform(0.7, 1.2) * span
+            size = max(newcomers / NEWCOMERS, _LEAST) * (1 + GROWTH) ** (span * number / 365)
             name = f"{_THEMES[at.month]} {channel.replace('_', ' ')} {at:%Y-%m}"
             rows.append(
                 _campaign(name, channel, at, at + timedelta(days=length),
-                          budget * rng.uniform(0.6, 1.5), source, medium, None)
+                          size * budget * rng.uniform(0.6, 1.5), source, medium, None)
             )  # fmt: skip
     rows.sort(key=lambda r: (r["started_at"], r["name"]))
     for number, row in enumerate(rows, 1):

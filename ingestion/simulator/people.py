@@ -29,7 +29,6 @@ CHANNELS = (
 _YEAR = 365.25 * 86400
 _BASE_SHARE = 0.35  # of the customers are there when the story begins
 _BASE_DAYS = 17
-_GROWTH = 0.15  # a year
 _SEASON = (0.85, 0.85, 1.0, 1.1, 1.15, 1.05, 1.0, 0.9, 0.95, 0.95, 1.35, 1.3)  # by month
 _B2B_SHARE = 0.18
 _HOUSEHOLD_SHARE = 0.45
@@ -126,7 +125,8 @@ def found(
     def rng() -> np.random.Generator:
         return np.random.default_rng([seed, STREAM, next(streams)])
 
-    campaign = catalogue.campaigns(rng(), started_at)
+    newcomers = customers * (1 - _BASE_SHARE) / (length / timedelta(days=365))
+    campaign = catalogue.campaigns(rng(), started_at, newcomers)
     product, price = catalogue.products(rng(), started_at)
     rates = catalogue.exchange_rates(rng(), started_at)
     employee = _employees(rng(), customers, started_at)
@@ -639,7 +639,7 @@ def _entries(
     base = math.floor(customers * _BASE_SHARE)
     days = catalogue.YEARS * 365
     dates = [started_at + timedelta(days=d) for d in range(days)]
-    flow = np.array([_SEASON[d.month - 1] for d in dates]) * (1 + _GROWTH) ** (
+    flow = np.array([_SEASON[d.month - 1] for d in dates]) * (1 + catalogue.GROWTH) ** (
         np.arange(days) / 365
     )
     grid = np.concatenate([[0.0], np.cumsum(flow)])

@@ -359,8 +359,10 @@ def test_nothing_gives_nothing() -> None:
 # ---- the rules of channels -----------------------------------------------------------------------
 
 
-def channel_of(source: str = "", medium: str = "", referrer: str = "", stated: str = "") -> str:
-    """Channel by the first rule of the seed that fits, read without DuckDB."""
+def rule_of(
+    source: str = "", medium: str = "", referrer: str = "", stated: str = ""
+) -> tuple[str, bool]:
+    """Channel, and whether it is paid, by the first rule of the seed that fits."""
     import csv
 
     told = {"utm_source": source, "utm_medium": medium, "referrer_host": referrer, "stated": stated}
@@ -370,8 +372,8 @@ def channel_of(source: str = "", medium: str = "", referrer: str = "", stated: s
                 not rule[name] or (value and re.fullmatch(rule[name], value))
                 for name, value in told.items()
             ):
-                return rule["channel"]
-    return "no rule"
+                return rule["channel"], rule["is_paid"] == "true"
+    return "no rule", False
 
 
 @pytest.mark.parametrize(
@@ -398,7 +400,15 @@ def channel_of(source: str = "", medium: str = "", referrer: str = "", stated: s
     ],
 )
 def test_channels(told: dict[str, str], channel: str) -> None:
-    assert channel_of(**told) == channel
+    assert rule_of(**told)[0] == channel
+
+
+def test_paid_media_is_paid_in_whatever_words() -> None:
+    said = ("paid_search", "Paid Social", "display network", "Google Ads", "Advertisement", "cpc",
+            "affiliate", "social", "prepaid leads", "unpaid", "organic_search", "Web")  # fmt: skip
+    assert [word for word in said if rule_of(stated=word.lower())[1]] == [*said[:6]]
+    assert rule_of(source="google", medium="cpc")[1]
+    assert not rule_of(source="mailchimp", medium="email")[1]
 
 
 def test_the_seed_names_the_models_of_the_macro() -> None:

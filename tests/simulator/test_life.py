@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.simulator.life import Life
+from ingestion.simulator.life import Life, surveys
 from ingestion.simulator.life.cast import Hours, microseconds
 from ingestion.simulator.life.columns import HOUR, MINUTE, NONE, rank_in, rows
 from ingestion.simulator.life.times import season
@@ -439,3 +441,26 @@ def test_who_has_left_does_not_buy_until_they_return(world: duckdb.DuckDBPyConne
             on s.person_id = p.person_id and s.left_at = p.churned_at and s.cause = 'churned'
         where s.person_id is null
     """)  # fmt: skip
+
+
+def test_silence_is_mostly_what_a_company_can_see() -> None:
+    """Who is close to the company answers, who had trouble does not; the feeling does less."""
+    week = 7 * 86400 * 10**6
+
+    def ready(value: float = 0.7, weeks: int = 4, orders: int = 3, effort: float = 0.2) -> float:
+        cast: Any = SimpleNamespace(loyalty=np.array([0.6]), expressiveness=np.array([0.45]))
+        state = {
+            "last_active": np.array([0]), "orders": np.array([orders]), "alive": np.array([True]),
+            "effort": np.array([effort]), "intent": np.array([0.2]),
+        }  # fmt: skip
+        who, kind = np.array([0]), np.array([surveys.NPS])
+        (share,) = surveys._readiness(
+            cast, state, kind, who, np.array([weeks * week]), np.array([value])
+        )
+        return float(share)
+
+    assert 0.1 < ready() < 0.5
+    assert ready(weeks=0) > 1.5 * ready(weeks=26)
+    assert ready(orders=5) > 1.5 * ready(orders=1)
+    assert ready(effort=0.2) > 1.5 * ready(effort=0.5)
+    assert 1.02 < ready(value=1) / ready(value=0.4) < 1.15

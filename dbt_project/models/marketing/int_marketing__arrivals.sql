@@ -10,6 +10,8 @@ stated as (
     select channel from {{ ref('campaigns') }}
     union
     select channel from {{ ref('ad_spend') }}
+    union
+    select acquisition_channel from {{ ref('person_records') }}
 ),
 
 ways as (
@@ -30,7 +32,10 @@ external as (
 ),
 
 matched as (
-    select external.arrival_key, arg_min(rules.channel, rules.rank) as channel
+    select
+        external.arrival_key,
+        arg_min(rules.channel, rules.rank) as channel,
+        arg_min(rules.is_paid, rules.rank) as is_paid
     from external
     inner join {{ ref('marketing_channels') }} as rules
         on
@@ -70,6 +75,7 @@ select
             else 'direct'
         end
     ) as channel,
+    coalesce(matched.is_paid, false) as is_paid,
     -- links often carry the number of the campaign behind its name
     coalesce(by_id.campaign_key, by_name.campaign_key, by_stem.campaign_key) as campaign_key
 from external

@@ -17,7 +17,9 @@ added as (
         period_start,
         count(*) as invited,
         count(*) filter (where has_answered) as n,
-        count(distinct class) as classes,
+        {% for property in nonresponse_properties() %}
+        (count(distinct {{ property }}) > 1)::bigint {{ '+' if not loop.last else 'as properties' }}
+        {% endfor %},
         cast(sum(answer_value) as double) as total,
         cast(sum(answer_value * answer_value) as double) as squares,
         cast(sum(w) as double) as weights,
@@ -57,7 +59,8 @@ final as (
         invited,
         n,
         effective_n,
-        classes,
+        n / effective_n as design_effect,
+        properties,
         unit_size * raw as raw_score,
         unit_size * raw_margin as raw_margin,
         unit_size * weighted as weighted_score,

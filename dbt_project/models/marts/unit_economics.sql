@@ -8,7 +8,9 @@ paid_customers as (
     from {{ ref('person_records') }} as records
     inner join {{ ref('int_identity__assignments') }} as assignments
         on records.person_record_key = assignments.record_key
-    where {{ is_paid_channel('records.acquisition_channel') }}
+    inner join {{ ref('int_marketing__arrivals') }} as arrivals
+        on {{ stated_arrival_key('records.acquisition_channel') }} = arrivals.arrival_key
+    where arrivals.is_paid
 ),
 
 purchases as (

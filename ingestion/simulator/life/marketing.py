@@ -11,6 +11,11 @@ _LINKS = np.array(["/sale", "/collections/new", "/products/featured", "/blogs/tr
 _SHOP = "https://www.nordlicht-outdoor.example"
 
 
+def interest(cast: Cast, state: dict[str, Array], person: Array) -> Array:
+    """How readily people read what the company sends them: about 1, more or less."""
+    return 0.35 + 1.0 * state["intent"][person] + 0.5 * cast.loyalty[person]
+
+
 def send(
     rng: np.random.Generator,
     cast: Cast,
@@ -62,7 +67,7 @@ def send(
 
     arrived = mail["outcome"] == "sent"
     alive, sat = state["alive"][person], state["satisfaction"][person]
-    opens = OPEN_SHARE * (0.35 + 1.0 * state["intent"][person] + 0.5 * cast.loyalty[person])
+    opens = OPEN_SHARE * interest(cast, state, person)
     opens = arrived & (rng.random(n) < np.where(alive, opens, opens * 0.3))
     opened = sent + waits(rng, 9, n) + 2 * MINUTE
     clicks = opens & alive & (rng.random(n) < CLICK_SHARE * (0.5 + 0.8 * state["intent"][person]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ingestion.simulator.life import voice
+from ingestion.simulator.life import marketing, voice
 from ingestion.simulator.life.cast import Cast
 from ingestion.simulator.life.columns import (
     DAYS,
@@ -10,6 +10,7 @@ from ingestion.simulator.life.columns import (
     MINUTE,
     NONE,
     SECOND,
+    WEEK,
     Array,
     Columns,
     Contacts,
@@ -22,6 +23,7 @@ NPS, CSAT, CES = range(3)
 _VENDORS = ("surveymonkey", "qualtrics", "hubspot")
 _SCALE_MIN, _SCALE_MAX = np.array([0, 1, 1]), np.array([10, 5, 7])
 STATUSES = ("delivered", "opened", "partial", "completed", "bounced", "opted_out")
+_READY = np.array([0.47, 0.35, 0.55])
 NPS_SHARE, CSAT_SHARE, CES_SHARE = 0.42, 0.14, 0.3
 _TOPIC_WEIGHTS = (3, 4, 3, 2, 1, 2, 2, 2, 2, 1)
 
@@ -60,6 +62,27 @@ def relationship(
     return who, np.where(at < start, at + 7 * DAYS, at)
 
 
+def _readiness(
+    cast: Cast, state: dict[str, Array], kind: Array, person: Array, at: Array, value: Array
+) -> Array:
+    """How likely each answers.
+
+    Most of it the company can see as well: who buys, visits and reads mails is close to it, and
+    who had trouble lately has had enough. A smaller part is what they feel and nobody sees.
+    """
+    weeks = np.maximum(at - state["last_active"][person], 0) / WEEK
+    lately = np.where(kind == NPS, 0.2 + 0.8 * np.exp(-weeks / 8), 1)
+    loyal = 0.5 + 0.2 * np.minimum(state["orders"][person], 5)
+    close = lately * loyal * marketing.interest(cast, state, person) ** 0.3
+    close = np.where(state["alive"][person], close, 0.4 * close)
+    weary = np.exp(-4 * np.clip(state["effort"][person] - 0.22, 0, 0.5))
+    # The far ends speak up; in the relationship survey the unhappy have often given up on us.
+    moved = 0.95 + 0.05 * np.abs(value - 0.55) * 2
+    moved = np.where((kind == NPS) & (value < 0.55), 0.97 * moved, moved)
+    keen = 0.6 + 0.8 * cast.expressiveness[person]
+    return np.minimum(_READY[kind] * close * weary * moved * keen, 0.95)
+
+
 def ask(
     rng: np.random.Generator,
     cast: Cast,
@@ -85,12 +108,8 @@ def ask(
     swing = np.where(kind == NPS, 0.13, 0.12)
     value = np.clip(felt + rng.normal(0, 1, n) * swing, 0, 1)
     score = np.clip(np.rint(low + value * (high - low)), low, high).astype(np.int64)
-    # The far ends speak up; in the relationship survey the unhappy have often given up on us.
     strong = np.abs(value - 0.55) * 2
-    base = np.array([0.3, 0.32, 0.36])[kind]
-    answers = base * (0.55 + 0.9 * strong) * (0.6 + 0.8 * cast.expressiveness[person])
-    answers = np.where((kind == NPS) & (value < 0.55), answers * 0.85, answers)
-    answers = np.where(state["alive"][person], answers, answers * 0.35)
+    answers = _readiness(cast, state, kind, person, at, value)
     luck = rng.random(n)
     opens = rng.random(n) < 0.5
     status = np.where(opens, 1, 0)

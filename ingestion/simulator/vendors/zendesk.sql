@@ -89,6 +89,28 @@ talk as (
     group by ticket_id
 ),
 
+-- Each time that the customer has the word again, until an agent answers.
+questions as (
+    select
+        ticket_id,
+        min("at") filter (where author = 'customer') as asked_at,
+        arg_min(message_id, ("at", message_id)) filter (where author = 'customer') as message_id,
+        min("at") filter (where author = 'agent') as replied_at
+    from (
+        select
+            *,
+            count(*) filter (where author = 'agent') over (
+                partition by ticket_id order by "at", author desc, message_id
+                rows between unbounded preceding and 1 preceding
+            ) as replies_before
+        from messages
+        where is_public and author in ('customer', 'agent')
+    )
+    where replies_before > 0
+    group by ticket_id, replies_before
+    having asked_at is not null
+),
+
 -- Working hours of the account: Monday to Friday, 8 to 18 o'clock in Berlin, not on German holidays.
 -- `worked` are the minutes of all earlier days, so that a difference of two times needs two lookups;
 -- `business` are the seconds worked until a moment.
@@ -126,6 +148,8 @@ moments as (
         select begins as moment from spans
         union all select created_at from tickets
         union all select replied_at from talk where replied_at is not null
+        union all select asked_at from questions
+        union all select replied_at from questions where replied_at is not null
     )
 ),
 

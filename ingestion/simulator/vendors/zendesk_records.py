@@ -7,8 +7,14 @@ import orjson
 
 from ingestion.simulator.projection import Projection
 
-TARGETS = {"urgent": 60, "high": 240, "normal": 480, "low": 1440}  # first reply, business minutes
-WAIT_TARGETS = {"urgent": 480, "high": 1440, "normal": 2880, "low": 5760}  # in all, any minutes
+# what is promised, by metric of a policy and priority: minutes, and whether of business time
+TARGETS: dict[str, tuple[bool, dict[str, int]]] = {
+    "first_reply_time": (True, {"urgent": 60, "high": 240, "normal": 480, "low": 1440}),
+    "next_reply_time": (True, {"urgent": 120, "high": 300, "normal": 600, "low": 1440}),
+    "requester_wait_time": (False, {"urgent": 480, "high": 1440, "normal": 2880, "low": 5760}),
+    "agent_work_time": (True, {"urgent": 240, "high": 600, "normal": 1200, "low": 2400}),
+}
+PRIORITIES = ("urgent", "high", "normal", "low")
 TOPICS = ("delivery", "product_quality", "payment", "returns", "size_fit", "price", "assortment",
           "website", "account", "support")  # fmt: skip
 
@@ -30,9 +36,9 @@ def second_of(column: str) -> str:
     return f"(epoch_us({column}) // 1000000)"
 
 
-def _target(targets: dict[str, int]) -> str:
-    cases = " ".join(f"when '{priority}' then {m}" for priority, m in targets.items())
-    return f"case t.priority {cases} end"
+def _target(metric: str, priority: str = "t.priority") -> str:
+    cases = " ".join(f"when '{p}' then {minutes}" for p, minutes in TARGETS[metric][1].items())
+    return f"case {priority} {cases} end"
 
 
 def _minutes(calendar: str, business: str) -> str:
@@ -83,7 +89,7 @@ def _field(number: int, title: str, kind: str, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _policy(number: int, priority: str, target: int) -> dict[str, Any]:
+def _policy(number: int, priority: str) -> dict[str, Any]:
     return {
         "id": number, "title": f"Targets, {priority}", "position": number - 36009000,
         "description": None,
@@ -92,14 +98,10 @@ def _policy(number: int, priority: str, target: int) -> dict[str, Any]:
         },
         "policy_metrics": [
             {
-                "priority": priority, "metric": "first_reply_time", "target": target,
-                "target_in_seconds": target * 60, "business_hours": True,
-            },
-            {
-                "priority": priority, "metric": "requester_wait_time",
-                "target": WAIT_TARGETS[priority], "target_in_seconds": WAIT_TARGETS[priority] * 60,
-                "business_hours": False,
-            },
+                "priority": priority, "metric": metric, "target": minutes[priority],
+                "target_in_seconds": minutes[priority] * 60, "business_hours": in_business_hours,
+            }
+            for metric, (in_business_hours, minutes) in TARGETS.items()
         ],
     }  # fmt: skip
 
@@ -269,47 +271,79 @@ PROJECTIONS = {
         """,
     ),
     "ticket_events": _projection("ticket_events", _events(_with(_CHILDREN, "event"))),
-    # The first reply has a target in business time, the wait of the requester one in any time; its
-    # clock and that of the agents' work run and rest by status.
+    # Each reply has a target in business time, which begins anew with what the customer writes next;
+    # the wait of the requester and the agents' work have one in all, their clocks run by status.
     "ticket_metric_events": _projection(
         "ticket_metric_events",
         f"""
         , clocks as (
             select
-                s.*, m.metric, m.number, list_contains(m.runs_in, status) as runs,
+                s.*, m.metric, m.number, list_contains(m.runs_in, status) as runs, b.business,
                 lag(list_contains(m.runs_in, status)) over turns as ran,
                 lag(status) over turns in ('solved', 'closed') as was_done,
-                coalesce(sum(date_diff('second', begins, ends)) filter (where list_contains(m.runs_in, status)) over (
+                coalesce(sum(case m.metric when 'agent_work_time' then e.business - b.business
+                    else date_diff('second', begins, ends) end) filter (where list_contains(m.runs_in, status)) over (
                     turns rows between unbounded preceding and 1 preceding
                 ), 0)::bigint as seconds_before,
                 1 + count(*) filter (where status = 'solved') over (turns rows between unbounded preceding and 1 preceding) as instance_id
-            from spans as s, (values
+            from spans as s
+            cross join (values
                 ('agent_work_time', ['new', 'open'], 0), ('requester_wait_time', ['new', 'open', 'hold'], 1)
             ) as m (metric, runs_in, number)
-            window turns as (partition by ticket_id, metric order by begins, ticket_event_id)
+            join clocked as b on s.begins = b.moment
+            left join clocked as e on s.ends = e.moment
+            window turns as (partition by s.ticket_id, m.metric order by begins, ticket_event_id)
         ),
+        -- of each reply: what it is an answer to, and when it came or was needed no more
         asked as (
             select
-                t.ticket_id, t.id as ticket, t.created_at, k.replied_at, s.ended_at, c.business,
-                {_target(TARGETS)} as target, {_target(WAIT_TARGETS)} as wait_target
+                51000000000 + t.ticket_id * 8 as id, t.ticket_id, t.id as ticket, 1 as instance_id, t.created_at as asked_at,
+                k.replied_at, {_target("first_reply_time")} as target
             from tickets as t
-            join clocked as c on t.created_at = c.moment
             left join talk as k using (ticket_id)
-            left join stations as s using (ticket_id)
-        ),
-        due as (
+            union all
             select
-                a.*,
-                d.opens_at + to_seconds(a.business + a.target * 60 - d.worked * 60) as breached_at
-            from asked as a
-            join calendar as d
-                on a.business + a.target * 60 > d.worked * 60 and a.business + a.target * 60 <= (d.worked + d.minutes) * 60
+                61000000000 + q.message_id * 8, t.ticket_id, t.id,
+                1 + row_number() over (partition by t.ticket_id order by q.asked_at), q.asked_at, q.replied_at,
+                {_target("next_reply_time", "coalesce(p.to_value, t.priority)")}
+            from questions as q
+            join tickets as t using (ticket_id)
+            asof left join (select * from events where field = 'priority') as p
+                on q.ticket_id = p.ticket_id and q.asked_at >= p.at
         ),
-        too_long as (
-            select a.*, c.instance_id, c.ends, c.begins + to_seconds(a.wait_target * 60 - c.seconds_before) as breached_at
+        waiting as (
+            select
+                a.* exclude (replied_at), least(a.replied_at, d.begins) as ended_at, a.replied_at,
+                c.business, r.business as replied_business
             from asked as a
-            join clocks as c on a.ticket_id = c.ticket_id and c.metric = 'requester_wait_time' and c.runs
-            where c.seconds_before <= a.wait_target * 60
+            join clocked as c on a.asked_at = c.moment
+            left join clocked as r on a.replied_at = r.moment
+            asof left join (select ticket_id, begins from spans where status in ('solved', 'closed')) as d
+                on a.ticket_id = d.ticket_id and a.asked_at <= d.begins
+        ),
+        promised as (
+            select ticket_id, id as ticket, created_at, 'requester_wait_time' as metric, {_target("requester_wait_time")} as target, 5 as number
+            from tickets as t
+            union all
+            select ticket_id, id, created_at, 'agent_work_time', {_target("agent_work_time")}, 7 from tickets as t
+        ),
+        -- the second in which the time is used up
+        due as (
+            select w.id + 4 as id, w.ticket, 'reply_time' as metric, w.instance_id, w.ended_at, w.business + w.target * 60 as business, null::timestamptz as due_at
+            from waiting as w
+            union all
+            select
+                case p.metric when 'agent_work_time' then 55000000000 + p.ticket_id else 51000000000 + p.ticket_id * 8 + 6 end,
+                p.ticket, p.metric, c.instance_id, c.ends,
+                case p.metric when 'agent_work_time' then c.business + p.target * 60 - c.seconds_before end,
+                case p.metric when 'requester_wait_time' then c.begins + to_seconds(p.target * 60 - c.seconds_before) end
+            from promised as p
+            join clocks as c on p.ticket_id = c.ticket_id and p.metric = c.metric and c.runs and c.seconds_before <= p.target * 60
+        ),
+        missed as (
+            select u.*, coalesce(due_at, d.opens_at + to_seconds(u.business - d.worked * 60)) as missed_at
+            from due as u
+            left join calendar as d on u.business > d.worked * 60 and u.business <= (d.worked + d.minutes) * 60
         ),
         happenings as (
             select
@@ -323,31 +357,26 @@ PROJECTIONS = {
                 null::struct(calendar bigint, business bigint) as status
             from clocks
             union all
-            select 51000000000 + ticket_id * 8, ticket, 'reply_time', 1, created_at, 'activate', null, null from asked
+            select id, ticket, 'reply_time', instance_id, asked_at, 'activate', null, null from waiting
+            union all
+            select id + 1, ticket, 'reply_time', instance_id, asked_at, 'apply_sla', {{'target': target, 'business_hours': true}}, null
+            from waiting
+            union all
+            select id + 2, ticket, 'reply_time', instance_id, replied_at, 'fulfill', null, null
+            from waiting where replied_at is not null
             union all
             select
-                51000000000 + ticket_id * 8 + 1, ticket, 'reply_time', 1, created_at, 'apply_sla',
-                {{'target': target, 'business_hours': true}}, null
-            from asked
-            union all
-            select 51000000000 + ticket_id * 8 + 2, ticket, 'reply_time', 1, replied_at, 'fulfill', null, null
-            from asked where replied_at is not null
+                id + 3, ticket, 'reply_time', instance_id, replied_at, 'update_status', null,
+                {{'calendar': date_diff('second', asked_at, replied_at) // 60, 'business': (replied_business - business) // 60}}
+            from waiting where replied_at is not null
             union all
             select
-                51000000000 + ticket_id * 8 + 3, ticket, 'reply_time', 1, replied_at, 'update_status', null,
-                {{'calendar': date_diff('second', a.created_at, a.replied_at) // 60, 'business': (r.business - a.business) // 60}}
-            from asked as a join clocked as r on a.replied_at = r.moment
+                51000000000 + ticket_id * 8 + number, ticket, metric, 1, created_at, 'apply_sla',
+                {{'target': target, 'business_hours': metric = 'agent_work_time'}}, null
+            from promised
             union all
-            select 51000000000 + ticket_id * 8 + 4, ticket, 'reply_time', 1, breached_at, 'breach', null, null
-            from due where breached_at < coalesce(least(replied_at, ended_at), clock())
-            union all
-            select
-                51000000000 + ticket_id * 8 + 5, ticket, 'requester_wait_time', 1, created_at, 'apply_sla',
-                {{'target': wait_target, 'business_hours': false}}, null
-            from asked
-            union all
-            select 51000000000 + ticket_id * 8 + 6, ticket, 'requester_wait_time', instance_id, breached_at, 'breach', null, null
-            from too_long where breached_at < coalesce(ends, clock())
+            select id, ticket, metric, instance_id, missed_at, 'breach', null, null
+            from missed where missed_at < coalesce(ended_at, clock())
         )
         select
             id::varchar as id,
@@ -545,7 +574,7 @@ PROJECTIONS = {
     ),
     "sla_policies": _fixed(
         "sla_policies",
-        [_policy(36009001 + n, *item) for n, item in enumerate(TARGETS.items())],
+        [_policy(36009001 + n, priority) for n, priority in enumerate(PRIORITIES)],
     ),
     "ticket_fields": _fixed(
         "ticket_fields",
