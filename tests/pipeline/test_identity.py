@@ -84,7 +84,7 @@ def test_a_merge_that_is_undone_leaves_every_mart_as_it_was(homes: Homes, harbor
     home = homes.make("decided-home", write_company(folder))
     shutil.copytree(harbor.path / "lake", home.path / "lake")
     shutil.rmtree(home.path / "lake" / PUBLISHED_DATASET)  # nothing is published here
-    build(home)
+    shutil.copy(harbor.path / "warehouse.duckdb", home.path)
     before = table_hashes(home.path / "warehouse.duckdb")
     ids = customers_of(home)
     one, other = ids["shop:C10"], next(i for r, i in ids.items() if i != ids["shop:C10"])
