@@ -14,6 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
+from sqlglot.schema import MappingSchema, Schema
 
 from orchestration.settings import Settings
 
@@ -38,7 +39,7 @@ def column_lineage(
     memory: dict[str, Columns] = json.loads(memory_path.read_text()) if memory_path.exists() else {}
     found: dict[tuple[str, str], dg.TableColumnLineage] = {}
     used: dict[str, Columns] = {}
-    schema: dict[str, object] = {"warehouse": _nested(columns)}
+    schema = MappingSchema({"warehouse": _nested(columns)}, dialect="duckdb")
     for layer in LAYERS:
         for path in sorted(compiled.glob(f"**/models/{layer}/*.sql")):
             sql = path.read_text()
@@ -56,7 +57,7 @@ def column_lineage(
     return found
 
 
-def _trace(sql: str, schema: dict[str, object]) -> Columns:
+def _trace(sql: str, schema: Schema) -> Columns:
     try:
         tree = qualify(
             sqlglot.parse_one(sql, read="duckdb"), dialect="duckdb", schema=schema,

@@ -5,8 +5,16 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-LONG = ("tests/pipeline/", "tests/olist/", "tests/identity/", "tests/contract/")
 TOGETHER = "tests/pipeline/truth"  # its files look at one company, which takes minutes to build
+LONGEST_FIRST = (
+    TOGETHER,
+    "tests/pipeline/test_rebuild",
+    "tests/olist/",
+    "tests/pipeline/test_kill",
+    "tests/pipeline/",
+    "tests/identity/",
+    "tests/contract/",
+)
 
 
 class ByFile(LoadScopeScheduling):
@@ -20,4 +28,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    def place(item: pytest.Item) -> int:
+        found = (n for n, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name))
+        return next(found, len(LONGEST_FIRST))
+
+    items.sort(key=place)

@@ -1,9 +1,14 @@
 {#- The plan of this run: which files of the lake are complete, how their columns map, and `as_of`.
-    Written by `cxm` before dbt starts; a file, so that changing it does not make dbt parse again. -#}
+    Written by `cxm` before dbt starts; a file, so that changing it does not make dbt parse again.
+    It is read once and kept with the graph, which is what all nodes of an invocation have in common. -#}
 {% macro plan() %}
     {% if not execute %}{{ return({}) }}{% endif %}
-    {% set path = env_var('CXM_PLAN', '../data/plan.json') %}
-    {{ return(fromjson(run_query(read_text_sql(path)).columns[0].values()[0])) }}
+    {% if 'cxm_plan' not in graph %}
+        {% set path = env_var('CXM_PLAN', '../data/plan.json') %}
+        {% set text = run_query(read_text_sql(path)).columns[0].values()[0] %}
+        {% do graph.update({'cxm_plan': fromjson(text)}) %}
+    {% endif %}
+    {{ return(graph['cxm_plan']) }}
 {% endmacro %}
 
 {% macro read_text_sql(path) %}{{ return(adapter.dispatch('read_text_sql', 'cxm')(path)) }}{% endmacro %}

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ from typing import Any
 import orjson
 import pytest
 
-from ingestion.errors import SourceError
-from ingestion.pipeline import source_lock
 from ingestion.simulator.company import Company
 from ingestion.simulator.server import RunningServer, VendorApi, serving
 from ingestion.simulator.server.faults import read_faults
+from tests.support import made_once
 
 END = datetime(2026, 10, 2, tzinfo=UTC)
 
@@ -129,19 +127,7 @@ def made_company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     if "CXM_TEST_COMPANY" in os.environ:
         return Path(os.environ["CXM_TEST_COMPANY"])
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # made once for all workers
-    folder = root / "made_company"
-    while True:
-        try:
-            with source_lock(root, "made_company"):
-                if not (root / "made_company.done").exists():
-                    small_company(folder)
-                    (root / "made_company.done").touch()
-                return folder
-        except SourceError:
-            time.sleep(0.2)
+    return made_once(tmp_path_factory, "made_company", small_company)
 
 
 @pytest.fixture(scope="session")

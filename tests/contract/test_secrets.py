@@ -69,6 +69,7 @@ def home(server: RunningServer, folder: Path, secrets: dict[str, dict[str, str]]
     settings["hubspot"] |= {"searches_per_second": 100}
     server.simulator.vendor("zendesk").settings["exports_per_minute"] = 1000
     server.simulator.vendor("hubspot").settings["searches_per_second"] = 100
+    server.simulator.vendor("shopify").settings["restore_per_second"] = 10_000
     mapping = {
         "version": 1, "company": "nordlicht", "title": "Nordlicht", "timezone": "Europe/Berlin",
         "reporting_timezone": "Europe/Berlin", "reporting_currency": "EUR",

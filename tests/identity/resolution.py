@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +88,17 @@ def compile_models(base: Path, **identity: Any) -> Models:
     return Models(order, DBT_PROJECT_DIR / "models" / "identity")
 
 
+@cache
+def _unified_tables() -> list[str]:
+    """What makes the tables of the unified layer, empty."""
+    made = []
+    for path in sorted((DBT_PROJECT_DIR / "models" / "unified").glob("_*__models.yml")):
+        for model in yaml.safe_load(path.read_text())["models"]:
+            columns = ", ".join(f'"{x["name"]}" {x["data_type"]}' for x in model["columns"])
+            made.append(f"create table unified.{model['name']} ({columns})")
+    return made
+
+
 @dataclass
 class Resolution:
     """One company: records come in, builds give ids, and what builds leave is kept."""
@@ -103,10 +115,8 @@ class Resolution:
         c.execute(f"set TimeZone = 'UTC'; attach '{self.file}' as warehouse; use warehouse")
         for schema in ("unified", "identity", "reference"):
             c.execute(f"create schema {schema}")
-        for path in sorted((DBT_PROJECT_DIR / "models" / "unified").glob("_*__models.yml")):
-            for model in yaml.safe_load(path.read_text())["models"]:
-                columns = ", ".join(f'"{x["name"]}" {x["data_type"]}' for x in model["columns"])
-                c.execute(f"create table unified.{model['name']} ({columns})")
+        for table in _unified_tables():
+            c.execute(table)
         for name, columns in _KEPT.items():
             c.execute(f"create table identity.{name} ({columns})")
         c.execute(f"create table identity.int_identity__compared ({_COMPARED})")

@@ -6,6 +6,16 @@ from pathlib import Path
 from tests.support import Home, table_hashes
 
 
+def test_an_updated_row_replaces_the_one_before(in_batches: Home) -> None:
+    """A merge without a key would have kept both: O2 came in one load and, changed, in another."""
+    versions = in_batches.warehouse(
+        "select count(*), count(distinct load_id) from staging.stg__orders where order_id = 'O2'"
+    )
+    assert versions == [(2, 2)]
+    orders = "select status, count(*) from marts.fct_orders where order_id = 'O2' group by 1"
+    assert in_batches.warehouse(orders) == [("canceled", 1)]
+
+
 def test_batches_in_any_order_give_the_marts_of_one_batch(harbor: Home, in_batches: Home) -> None:
     """The warehouse as four builds left it, then what a run makes from nothing but the lake."""
     loads = "select count(distinct load_id) from quality.load_accounts where source = 'shop'"

@@ -11,16 +11,6 @@ from tests.pipeline.conftest import dbt, settings_of
 from tests.support import Home
 
 
-def test_an_updated_row_replaces_the_one_before(in_batches: Home) -> None:
-    """A merge without a key would have kept both: O2 came in one load and, changed, in another."""
-    versions = in_batches.warehouse(
-        "select count(*), count(distinct load_id) from staging.stg__orders where order_id = 'O2'"
-    )
-    assert versions == [(2, 2)]
-    orders = "select status, count(*) from marts.fct_orders where order_id = 'O2' group by 1"
-    assert in_batches.warehouse(orders) == [("canceled", 1)]
-
-
 def test_a_dataset_named_like_the_warehouse_is_refused(tmp_path: Path, harbor: Home) -> None:
     name = settings_of(harbor).warehouse.stem
     with pytest.raises(CxmError, match=f"'{name}' is the name of the warehouse file"):
