@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from dbt_project.enrichment import names
+from dbt_project.enrichment.weighing import weighed
 
 VERSION = 2  # of the model's form; `score` refuses another
 _HERE = Path(__file__).parent
@@ -26,7 +27,9 @@ FORM = hashlib.md5(  # of what `comparable` does: another form, and all records 
     b"".join((_HERE / name).read_bytes() for name in ("names.py", "nicknames.csv"))
 ).hexdigest()
 # of what `score` does besides the model: other rules or thresholds, and all pairs are judged anew
-RULES_HASH = hashlib.md5(Path(__file__).read_bytes()).hexdigest()
+RULES_HASH = hashlib.md5(
+    b"".join((_HERE / name).read_bytes() for name in ("matching.py", "weighing.py"))
+).hexdigest()
 _PEOPLE = 3  # who have a name, at least: the model outlives an erasure, so a rare one is not in it
 _GROWTH = 2.0  # times as many records as learned from: the frequencies of names are others then
 
@@ -120,9 +123,17 @@ _PAIRS_AT_ONCE = 2_000_000
 # or Christian and Christiane live together more often than one of them is mistyped.
 _NOT_TWO_NAMES = "not ({0}_known_l and {0}_known_r) and {0}_stem_l <> {0}_stem_r"
 _SLIP = (
-    "damerau_levenshtein({0}_written_l, {0}_written_r)"
+    "abs(length({0}_written_l) - length({0}_written_r)) <= 2 and " + _NOT_TWO_NAMES + ""
+    " and least(length({0}_written_l), length({0}_written_r)) > 2"
+    " and damerau_levenshtein({0}_written_l, {0}_written_r)"
     " <= case when length({0}_written_l) > 8 then 2 else 1 end"
-    " and least(length({0}_written_l), length({0}_written_r)) > 2 and " + _NOT_TWO_NAMES
+)
+# one edit leaves one half as it was: seen at a glance, where the distance takes its time
+_ONE_EDIT = (
+    "abs(length({0}_l) - length({0}_r)) < 2 and ("
+    "left({0}_l, length({0}_l) // 2 - 1) = left({0}_r, length({0}_l) // 2 - 1)"
+    " or right({0}_l, length({0}_l) // 2 - 1) = right({0}_r, length({0}_l) // 2 - 1)"
+    ") and damerau_levenshtein({0}_l, {0}_r) <= 1"
 )
 
 
@@ -202,7 +213,7 @@ def _comparisons() -> list[dict[str, Any]]:
                 "one slip",
                 "domain_l = domain_r and length(local_letters_l) > 4 and ("
                 "(local_digits_l = local_digits_r and local_letters_l <> local_letters_r"
-                " and damerau_levenshtein(local_letters_l, local_letters_r) = 1)"
+                f" and {_ONE_EDIT.format('local_letters')})"
                 " or (local_letters_l = local_letters_r"
                 " and length(local_digits_l) <> length(local_digits_r)"
                 " and least(length(local_digits_l), length(local_digits_r)) > 1"
@@ -226,7 +237,7 @@ def _comparisons() -> list[dict[str, Any]]:
         "phone": [
             _missing("phone_tail"),
             _level("same", "phone_tail_l = phone_tail_r", 0.8, 1e-4),
-            _level("one digit", "damerau_levenshtein(phone_tail_l, phone_tail_r) <= 1", 0.03, 1e-5),
+            _level("one digit", _ONE_EDIT.format("phone_tail"), 0.03, 1e-5),
             _level("different", "ELSE", 0.15, 0.99),
         ],
         "birth_date": [
@@ -409,24 +420,14 @@ def score(
         _quiet(connection)
         _number(connection, comparable, new)
         _block(connection, model["blocking"], only_new=new is not None)
-        linker = _linker(connection, model, model["settings"])
+        _look_up_frequencies(connection, model["frequencies"])
         blocked = _one(connection, "select count(*) from blocked")[0]
         found = []
         # what all pairs weigh, comparison by comparison, would fill the memory
         for start in range(0, max(blocked, 1), _PAIRS_AT_ONCE):
-            connection.execute(f"""
-                create temp table blocked_{start} as
-                select * from blocked where rowid >= {start} and rowid < {start + _PAIRS_AT_ONCE}
-            """)
-            pairs = linker._db_api.register(f"blocked_{start}")
-            linker.table_management.register_blocked_pairs_for_predict(pairs)
-            scored = linker.inference.predict(
-                threshold_match_probability=min(limits.review, limits.household),
-                warning_mode="never",
-            )
-            found.append(_judge(connection, scored.physical_name, model["settings"], limits))
-            scored.drop_table_from_database_and_remove_from_cache()
-            connection.execute(f"drop table blocked_{start}")
+            some = f"from blocked where rowid >= {start} and rowid < {start + _PAIRS_AT_ONCE}"
+            judged = _judged(model["settings"], limits, some)
+            found.append(connection.execute(judged).to_arrow_table().cast(EDGES))
         return pa.concat_tables(found).sort_by(
             [("left_key", "ascending"), ("right_key", "ascending")]
         )
@@ -477,14 +478,7 @@ def _number(connection: duckdb.DuckDBPyConnection, comparable: pa.Table, new: An
         is_new = "record_key in (select record_key from fresh)"
     connection.execute(f"""
         create temp table person as
-        select
-            *, row_number() over (order by record_key) as id, {is_new} as is_new,
-            coalesce(address_key, postal_key, city_key) as place,
-            left(first_key, 1) as initial, left(local_letters, 4) as local_start,
-            regexp_replace(first_key, '(ina|ine|ane|eta|ete|[aeio])$', '') as first_stem,
-            regexp_replace(last_key, '[aeio]$', '') as last_stem,
-            case when length(local_digits) > 1 then local_digits end as long_digits
-        from given
+        select *, row_number() over (order by record_key) as id, {is_new} as is_new from given
     """)
     return int(_one(connection, "select count(*) from person")[0])
 
@@ -529,19 +523,24 @@ def _block(
     connection: duckdb.DuckDBPyConnection, blocking: Sequence[Mapping[str, Any]], *, only_new: bool
 ) -> None:
     """Table `blocked`: the pairs of numbers that any of the used rules brings together."""
-    touches = "and (l.is_new or r.is_new)" if only_new else ""
-    rules = [
-        "select l.id as join_key_l, r.id as join_key_r from person as l inner join person as r on "
-        + " and ".join(f"l.{c} = r.{c}" for c in rule["columns"])
-        + f" where l.id < r.id {touches}"
-        for rule in blocking
-        if rule["used"]
-    ]
-    connection.execute(
-        "create temp table blocked as select *, '0' as match_key from ("
-        + " union ".join(rules)
-        + ")"
-    )
+    rules = []
+    for rule in blocking:
+        if not rule["used"]:
+            continue
+        equal = " and ".join(f"l.{c} = r.{c}" for c in rule["columns"])
+        if only_new:  # a few look for their like among all
+            rules.append(
+                "select least(l.id, r.id) as l, greatest(l.id, r.id) as r"
+                f" from (from person where is_new) as l inner join person as r on {equal}"
+                " where l.id < r.id or (l.id > r.id and not r.is_new)"
+            )
+        else:
+            rules.append(
+                "select l.id as l, r.id as r from person as l"
+                f" inner join person as r on {equal} where l.id < r.id"
+            )
+    rows = " union all ".join(rules) or "select 0 as l, 0 as r where false"
+    connection.execute(f"create temp table blocked as select distinct l, r from ({rows})")
 
 
 def _odds(connection: duckdb.DuckDBPyConnection, rows: int) -> float:
@@ -555,44 +554,52 @@ def _odds(connection: duckdb.DuckDBPyConnection, rows: int) -> float:
     return float(min(0.5, max(pairs, 1) / _RECALL / max(1, rows * (rows - 1) / 2)))
 
 
-def _linker(
-    connection: duckdb.DuckDBPyConnection, model: Mapping[str, Any], settings: Mapping[str, Any]
-) -> Any:
-    """A Splink linker over `person`, with the term frequencies of the model."""
-    from splink import DuckDBAPI, Linker
-
-    for column in FREQUENCIES:
-        frequency = model["frequencies"][column]
+def _look_up_frequencies(
+    connection: duckdb.DuckDBPyConnection, frequencies: Mapping[str, Any]
+) -> None:
+    """Table `people`: the persons with how frequent their values are, and what is a known name."""
+    columns, joins = [], []
+    for column, frequency in frequencies.items():
         connection.register(
             f"frequency_of_{column}",
             pa.table({"value": pa.array(frequency["values"], pa.string()),
                       "records": pa.array(frequency["records"], pa.int64())}),
         )  # fmt: skip
         # a value that is new to the model is as rare as can be
-        connection.execute(f"""
-            create or replace temp table tf_{column} as
-            select
-                person.{column},
-                coalesce(any_value(known.records), 1) / {max(1, frequency["total"])}::double
-                    as tf_{column}
-            from person left join frequency_of_{column} as known on person.{column} = known.value
-            where person.{column} is not null
-            group by person.{column}
-        """)
-    common = {c: max(4, 2e-5 * model["frequencies"][c]["total"]) for c in ("first_key", "last_key")}
+        columns.append(
+            f"case when person.{column} is not null then"
+            f" coalesce({column}.records, 1) / {max(1, frequency['total'])}::double end"
+            f" as tf_{column}"
+        )
+        joins.append(
+            f"left join frequency_of_{column} as {column} on person.{column} = {column}.value"
+        )
+    known = {c: max(4, 2e-5 * frequencies[c]["total"]) for c in ("first_key", "last_key")}
     connection.execute(f"""
-        create or replace temp table compared as
+        create temp table people as
         select
-            person.*,
-            first_listed or coalesce(first.records >= {common["first_key"]}, false) as first_known,
-            coalesce(last.records >= {common["last_key"]}, false) as last_known
-        from person
-        left join frequency_of_first_key as first on person.first_key = first.value
-        left join frequency_of_last_key as last on person.last_key = last.value
+            person.*, {", ".join(columns)},
+            first_listed or coalesce(first_key.records >= {known["first_key"]}, false)
+                as first_known,
+            coalesce(last_key.records >= {known["last_key"]}, false) as last_known
+        from person {" ".join(joins)}
     """)
+
+
+def _linker(
+    connection: duckdb.DuckDBPyConnection, model: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Any:
+    """A Splink linker over `people`, with the term frequencies of the model."""
+    from splink import DuckDBAPI, Linker
+
+    _look_up_frequencies(connection, model["frequencies"])
     api = DuckDBAPI(connection)
-    linker = Linker(api.register("compared"), dict(settings), log_level=None)
+    linker = Linker(api.register("people"), dict(settings), log_level=None)
     for column in FREQUENCIES:
+        connection.execute(f"""
+            create temp table tf_{column} as
+            select distinct {column}, tf_{column} from people where {column} is not null
+        """)
         linker.table_management.register_term_frequency_lookup(api.register(f"tf_{column}"), column)
     return linker
 
@@ -623,13 +630,8 @@ def _settled(settings: dict[str, Any], *, few: bool) -> dict[str, Any]:
     return settings
 
 
-def _judge(
-    connection: duckdb.DuckDBPyConnection,
-    scored: str,
-    settings: Mapping[str, Any],
-    limits: Thresholds,
-) -> pa.Table:
-    """Scored pairs with their level and evidence."""
+def _judged(settings: Mapping[str, Any], limits: Thresholds, pairs: str) -> str:
+    """A query of those of the pairs (a query of l and r) that matter: their level and evidence."""
     place: dict[tuple[str, str], int] = {}
     evidence = []
     for comparison in settings["comparisons"]:
@@ -637,12 +639,10 @@ def _judge(
         levels = [c for c in comparison["comparison_levels"] if not c.get("is_null_level")]
         labels = [c["label_for_charts"] for c in reversed(levels)]  # Splink counts from the last
         place |= {(name, label): number for number, label in enumerate(labels)}
-        adjusted = any("tf_adjustment_column" in c for c in levels)
-        weight = f"mw_{name} + mw_tf_adj_{name}" if adjusted else f"mw_{name}"
         texts = ", ".join(f"'{label}'" for label in labels)
         evidence.append(
             f"case when gamma_{name} >= 0 then struct_pack(comparison := '{name}',"
-            f" level := [{texts}][gamma_{name} + 1], weight := {weight}) end"
+            f" level := [{texts}][gamma_{name} + 1], weight := weight_{name}) end"
         )
 
     def at(comparison: str, label: str) -> str:
@@ -666,24 +666,21 @@ def _judge(
     needs = "".join(
         f" and gamma_{c} >= {place[c, label]}" for c, label in sorted(limits.needs.items())
     )
-    return (
-        connection.execute(f"""
+    pairs = weighed(settings, pairs=pairs, also=("family_key", "is_family_mailbox"))
+    return f"""
         with pairs as (
             select
-                scored.*,
-                l.record_key as left_key,
-                r.record_key as right_key,
+                *,
                 {contradicts} as contradicts,
                 {at("email", "same mailbox")} or {at("phone", "same")}
-                or ({at("email", "same group mailbox")} and l.is_family_mailbox) as shares,
-                {at("address", "same")} and l.family_key = r.family_key as lives_with,
+                or ({at("email", "same group mailbox")} and is_family_mailbox_l) as shares,
+                {at("address", "same")} and family_key_l = family_key_r as lives_with,
                 {personal} as personal,
                 gamma_phone <> 0 and gamma_email not in (
                     {place["email", "different"]}, {place["email", "same domain"]}
                 ) as reachable_as_one
-            from {scored} as scored
-            inner join person as l on scored.id_l = l.id
-            inner join person as r on scored.id_r = r.id
+            from ({pairs})
+            where match_probability >= {min(limits.review, limits.household)}
         ),
 
         judged as (
@@ -706,14 +703,15 @@ def _judge(
         )
 
         select
-            left_key, right_key, match_weight, match_probability, level,
+            lefts.record_key as left_key,
+            rights.record_key as right_key,
+            match_weight, match_probability, level,
             list_filter([{", ".join(evidence)}], lambda x: x is not null) as evidence
         from judged
+        inner join person as lefts on judged.l = lefts.id
+        inner join person as rights on judged.r = rights.id
         where level is not null
-    """)
-        .to_arrow_table()
-        .cast(EDGES)
-    )
+    """
 
 
 def settle(edges: pa.Table, identifiers: pa.Table, shared: pa.Table) -> pa.Table:

@@ -119,6 +119,8 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     create or replace temp table first_names as
     select
         names.first_name, names.first_written, names.first_key, names.first_whole,
+        left(names.first_key, 1) as initial,
+        regexp_replace(names.first_key, '(ina|ine|ane|eta|ete|[aeio])$', '') as first_stem,
         coalesce(nicknames.forms, [names.first_key]) as first_forms,
         nicknames.key is not null as first_listed
     from (
@@ -138,6 +140,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     create or replace temp table last_names as
     select
         last_name, folded as last_written, spelling(folded) as last_key,
+        regexp_replace(last_key, '[aeio]$', '') as last_stem,
         list_filter(
             list_transform(string_split(folded, ' '), lambda x: spelling(x)),
             lambda x: length(x) > 3
@@ -192,7 +195,9 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
             as local_key,
         case when not is_group then nullif(regexp_replace(local_part, '[^a-z]', '', 'g'), '') end
             as local_letters,
-        case when not is_group then regexp_replace(local_part, '\D', '', 'g') end as local_digits
+        case when not is_group then regexp_replace(local_part, '\D', '', 'g') end as local_digits,
+        left(local_letters, 4) as local_start,
+        case when length(local_digits) > 1 then local_digits end as long_digits
     from (
         select
             email,
@@ -217,12 +222,15 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     select
         records.record_key, records.source,
         first_names.first_written, first_names.first_key, first_names.first_whole,
-        first_names.first_forms, first_names.first_listed,
-        last_names.last_written, last_names.last_key, last_names.last_parts, last_names.family_key,
+        first_names.first_forms, first_names.first_listed, first_names.first_stem,
+        first_names.initial,
+        last_names.last_written, last_names.last_key, last_names.last_parts, last_names.last_stem,
+        last_names.family_key,
         least(first_names.first_whole, last_names.last_key)
             || ' ' || (greatest(first_names.first_whole, last_names.last_key)) as name_key,
         mailboxes.mailbox, mailboxes.group_mailbox, mailboxes.is_family_mailbox,
-        mailboxes.local_key, mailboxes.local_letters, mailboxes.local_digits, mailboxes.domain,
+        mailboxes.local_key, mailboxes.local_letters, mailboxes.local_digits,
+        mailboxes.local_start, mailboxes.long_digits, mailboxes.domain,
         case when length(digits) >= 7 then right(digits, 8) end as phone_tail,
         strftime(records.birth_date, '%Y%m%d') as born,
         streets.street_key, streets.street_number, cities.city_key,
@@ -230,6 +238,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
             as postal_key,
         streets.street_key || ' ' || streets.street_number || ' '
             || coalesce(cities.city_key, compact) as address_key,
+        coalesce(address_key, postal_key, cities.city_key) as place,
         companies.company_key
     from (
         select
