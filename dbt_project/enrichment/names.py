@@ -115,8 +115,13 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         from {records}
     );
 
-    -- each name is worked on once, however many records carry it
+    -- each name is worked on once, however many records carry it; materialized, or the condition on
+    -- its folded form would be asked of every record
     create or replace temp table first_names as
+    with given as materialized (
+        select distinct first_name from split_names where first_name is not null
+    )
+
     select
         names.first_name, names.first_written, names.first_key, names.first_whole,
         left(names.first_key, 1) as initial,
@@ -131,13 +136,17 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
             select
                 first_name,
                 folded(regexp_replace(trim(first_name), '{_TITLES}', '', 'i')) as folded
-            from (select distinct first_name from split_names where first_name is not null)
+            from given
             where folded not in ({no_names})
         )
     ) as names
     left join nicknames on names.first_key = nicknames.key;
 
     create or replace temp table last_names as
+    with given as materialized (
+        select distinct last_name from split_names where last_name is not null
+    )
+
     select
         last_name, folded as last_written, spelling(folded) as last_key,
         regexp_replace(last_key, '[aeio]$', '') as last_stem,
@@ -151,7 +160,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         ) as family_key
     from (
         select last_name, folded(last_name) as folded
-        from (select distinct last_name from split_names where last_name is not null)
+        from given
         where folded not in ({no_names})
     );
 
@@ -186,6 +195,10 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     from (select distinct company_name from {records} where company_name is not null);
 
     create or replace temp table mailboxes as
+    with given as materialized (
+        select distinct email, mailbox_kind from {records} where email is not null
+    )
+
     select
         email, mailbox_kind, domain, mailbox_kind = 'family' as is_family_mailbox,
         mailbox_kind is not null as is_group,
@@ -213,7 +226,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
                 mailbox_kind,
                 split_part(lower(trim(email)), '@', 2) as domain,
                 split_part(split_part(lower(trim(email)), '@', 1), '+', 1) as local_part
-            from (select distinct email, mailbox_kind from {records} where email is not null)
+            from given
             where regexp_full_match(trim(email), '[^@\s]+@[^@\s]+\.[^@\s.]+')
         )
     );
@@ -257,7 +270,6 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     left join streets on records.street = streets.street
     left join cities on records.city = cities.city
     left join companies on records.company_name = companies.company_name
-    order by records.record_key
     """)
 
 

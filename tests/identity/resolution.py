@@ -199,7 +199,9 @@ def _python_model(path: Path, connection: duckdb.DuckDBPyConnection) -> Any:
     spec.loader.exec_module(module)
     shim = SimpleNamespace(
         config=lambda **_: None,
-        ref=lambda name: connection.table(f"identity.{name}"),
+        ref=lambda name: connection.table(
+            f"{'identity' if name.startswith('int_') else 'reference'}.{name}"
+        ),
         this=_This("identity", path.stem),
     )
     return module.model(shim, connection)
