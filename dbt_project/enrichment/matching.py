@@ -342,10 +342,12 @@ def train(
     """
     with duckdb.connect() as connection:
         _quiet(connection)
-        rows = _number(connection, comparable)
+        rows = comparable.num_rows
+        connection.register("given", comparable)
+        frequencies = {c: _frequencies(connection, c) for c in FREQUENCIES}
+        _number(connection, frequencies)
         model: dict[str, Any] = {
-            "version": VERSION, "seed": seed, "records": rows,
-            "frequencies": {c: _frequencies(connection, c) for c in FREQUENCIES},
+            "version": VERSION, "seed": seed, "records": rows, "frequencies": frequencies,
             "blocking": _choose(connection, max(LEAST_PAIRS, pairs_per_record * rows)),
         }  # fmt: skip
         settings = {
@@ -357,7 +359,7 @@ def train(
             "additional_columns_to_retain": [], "max_iterations": 25, "em_convergence": 1e-4,
         }  # fmt: skip
         if rows > 1:
-            linker = _linker(connection, model, settings)
+            linker = _linker(connection, settings)
             if rows >= _FEW:
                 pairs = min(2e6, max(2e5, 50 * rows))
                 linker.training.estimate_u_using_random_sampling(max_pairs=pairs, seed=seed)
@@ -418,9 +420,9 @@ def score(
         return EDGES.empty_table()
     with duckdb.connect() as connection:
         _quiet(connection)
-        _number(connection, comparable, new)
+        connection.register("given", comparable)
+        _number(connection, model["frequencies"], new)
         _block(connection, model["blocking"], only_new=new is not None)
-        _look_up_frequencies(connection, model["frequencies"])
         blocked = _one(connection, "select count(*) from blocked")[0]
         found = []
         # what all pairs weigh, comparison by comparison, would fill the memory
@@ -463,9 +465,13 @@ def _learn(connection: duckdb.DuckDBPyConnection, linker: Any, column: str) -> d
     return {"column": column, "pairs": pairs, "used": used}
 
 
-def _number(connection: duckdb.DuckDBPyConnection, comparable: pa.Table, new: Any = None) -> int:
-    """Table `person`: the comparable records with a number each, which rises with the key."""
-    connection.register("given", comparable)
+def _number(
+    connection: duckdb.DuckDBPyConnection, frequencies: Mapping[str, Any], new: Any = None
+) -> None:
+    """Table `people`: the records in `given` with a number each, which rises with the key.
+
+    With it how frequent their values are, whether their names are known ones, and who is new.
+    """
     if new is None:
         is_new = "true"
     else:
@@ -475,19 +481,45 @@ def _number(connection: duckdb.DuckDBPyConnection, comparable: pa.Table, new: An
             else pa.array(sorted(new), pa.string())
         )
         connection.register("fresh", pa.table({"record_key": keys}))
-        is_new = "record_key in (select record_key from fresh)"
+        is_new = "given.record_key in (select record_key from fresh)"
+    columns, joins = [], []
+    for column, frequency in frequencies.items():
+        connection.register(
+            f"frequency_of_{column}",
+            pa.table({"value": pa.array(frequency["values"], pa.string()),
+                      "records": pa.array(frequency["records"], pa.int64())}),
+        )  # fmt: skip
+        # a value that is new to the model is as rare as can be
+        columns.append(
+            f"case when given.{column} is not null then"
+            f" coalesce({column}.records, 1) / {max(1, frequency['total'])}::double end"
+            f" as tf_{column}"
+        )
+        joins.append(
+            f"left join frequency_of_{column} as {column} on given.{column} = {column}.value"
+        )
+    known = {c: max(4, 2e-5 * frequencies[c]["total"]) for c in ("first_key", "last_key")}
+    # the keys are sorted by themselves: to move all columns with them would take much longer
     connection.execute(f"""
-        create temp table person as
-        select *, row_number() over (order by record_key) as id, {is_new} as is_new from given
+        create temp table people as
+        select
+            given.*, numbers.id, {is_new} as is_new, {", ".join(columns)},
+            first_listed or coalesce(first_key.records >= {known["first_key"]}, false)
+                as first_known,
+            coalesce(last_key.records >= {known["last_key"]}, false) as last_known
+        from given
+        inner join (
+            select record_key, row_number() over (order by record_key) as id from given
+        ) as numbers on given.record_key = numbers.record_key
+        {" ".join(joins)}
     """)
-    return int(_one(connection, "select count(*) from person")[0])
 
 
 def _frequencies(connection: duckdb.DuckDBPyConnection, column: str) -> dict[str, Any]:
     """How many records have each value; those of fewer than `_PEOPLE` people are left out."""
-    total = _one(connection, f"select count({column}) from person")[0]
+    total = _one(connection, f"select count({column}) from given")[0]
     rows = connection.execute(f"""
-        select {column}, count(*) as records from person where {column} is not null
+        select {column}, count(*) as records from given where {column} is not null
         group by {column}
         having count(distinct coalesce(name_key, mailbox)) >= {_PEOPLE}
         order by records desc, {column}
@@ -515,7 +547,7 @@ def _pairs(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> int
     present = " and ".join(f"{c} is not null" for c in columns)
     return int(_one(connection, f"""
         select coalesce(sum(n * (n - 1) // 2), 0)
-        from (select count(*) as n from person where {present} group by {", ".join(columns)})
+        from (select count(*) as n from people where {present} group by {", ".join(columns)})
     """)[0])  # fmt: skip
 
 
@@ -531,13 +563,13 @@ def _block(
         if only_new:  # a few look for their like among all
             rules.append(
                 "select least(l.id, r.id) as l, greatest(l.id, r.id) as r"
-                f" from (from person where is_new) as l inner join person as r on {equal}"
+                f" from (from people where is_new) as l inner join people as r on {equal}"
                 " where l.id < r.id or (l.id > r.id and not r.is_new)"
             )
         else:
             rules.append(
-                "select l.id as l, r.id as r from person as l"
-                f" inner join person as r on {equal} where l.id < r.id"
+                "select l.id as l, r.id as r from people as l"
+                f" inner join people as r on {equal} where l.id < r.id"
             )
     rows = " union all ".join(rules) or "select 0 as l, 0 as r where false"
     connection.execute(f"create temp table blocked as select distinct l, r from ({rows})")
@@ -546,53 +578,18 @@ def _block(
 def _odds(connection: duckdb.DuckDBPyConnection, rows: int) -> float:
     """Share of all pairs that are one person."""
     rules = " union ".join(
-        "select l.id as a, r.id as b from person as l"
-        f" inner join person as r on {rule} where l.id < r.id"
+        "select l.id as a, r.id as b from people as l"
+        f" inner join people as r on {rule} where l.id < r.id"
         for rule in _CERTAIN
     )
     pairs = _one(connection, f"select count(*) from ({rules})")[0]
     return float(min(0.5, max(pairs, 1) / _RECALL / max(1, rows * (rows - 1) / 2)))
 
 
-def _look_up_frequencies(
-    connection: duckdb.DuckDBPyConnection, frequencies: Mapping[str, Any]
-) -> None:
-    """Table `people`: the persons with how frequent their values are, and what is a known name."""
-    columns, joins = [], []
-    for column, frequency in frequencies.items():
-        connection.register(
-            f"frequency_of_{column}",
-            pa.table({"value": pa.array(frequency["values"], pa.string()),
-                      "records": pa.array(frequency["records"], pa.int64())}),
-        )  # fmt: skip
-        # a value that is new to the model is as rare as can be
-        columns.append(
-            f"case when person.{column} is not null then"
-            f" coalesce({column}.records, 1) / {max(1, frequency['total'])}::double end"
-            f" as tf_{column}"
-        )
-        joins.append(
-            f"left join frequency_of_{column} as {column} on person.{column} = {column}.value"
-        )
-    known = {c: max(4, 2e-5 * frequencies[c]["total"]) for c in ("first_key", "last_key")}
-    connection.execute(f"""
-        create temp table people as
-        select
-            person.*, {", ".join(columns)},
-            first_listed or coalesce(first_key.records >= {known["first_key"]}, false)
-                as first_known,
-            coalesce(last_key.records >= {known["last_key"]}, false) as last_known
-        from person {" ".join(joins)}
-    """)
-
-
-def _linker(
-    connection: duckdb.DuckDBPyConnection, model: Mapping[str, Any], settings: Mapping[str, Any]
-) -> Any:
-    """A Splink linker over `people`, with the term frequencies of the model."""
+def _linker(connection: duckdb.DuckDBPyConnection, settings: Mapping[str, Any]) -> Any:
+    """A Splink linker over `people`, with the frequencies that they carry."""
     from splink import DuckDBAPI, Linker
 
-    _look_up_frequencies(connection, model["frequencies"])
     api = DuckDBAPI(connection)
     linker = Linker(api.register("people"), dict(settings), log_level=None)
     for column in FREQUENCIES:
@@ -708,8 +705,8 @@ def _judged(settings: Mapping[str, Any], limits: Thresholds, pairs: str) -> str:
             match_weight, match_probability, level,
             list_filter([{", ".join(evidence)}], lambda x: x is not null) as evidence
         from judged
-        inner join person as lefts on judged.l = lefts.id
-        inner join person as rights on judged.r = rights.id
+        inner join people as lefts on judged.l = lefts.id
+        inner join people as rights on judged.r = rights.id
         where level is not null
     """
 
