@@ -8,6 +8,7 @@ decisions nor household pairs nor sole accounts keep records apart. Placeholders
 def model(dbt, session):
     dbt.config(materialized="table")
     from dbt_project.enrichment.clusters import cluster_records
+    from dbt_project.enrichment.neighbourhoods import rest
 
     settings = dbt.ref("int_identity__settings")
     columns = "record_key, identifier_type, identifier_value, strength"
@@ -28,6 +29,8 @@ def model(dbt, session):
             " left_key || ' ' || right_key as identifier_value, cast(1 as bigint) as strength"
         )
     )
-    return cluster_records(
-        ties.union(extra).to_arrow_table(), settings.project("max_records").fetchone()[0]
+    left = rest(session, dbt.this, dbt.ref("int_identity__neighbourhoods"))
+    made = cluster_records(
+        left.of(ties.union(extra)).to_arrow_table(), settings.project("max_records").fetchone()[0]
     )
+    return left.and_kept(session, made)

@@ -4,13 +4,16 @@
 def model(dbt, session):
     dbt.config(materialized="table")
     from dbt_project.enrichment.clusters import cluster_records
+    from dbt_project.enrichment.neighbourhoods import rest
 
     settings = dbt.ref("int_identity__settings")
     identifiers = dbt.ref("int_identity__identifiers").filter("blocked_by is null")
     accounts = dbt.ref("int_identity__sole_accounts")
     ties = identifiers.project("record_key, identifier_type, identifier_value, strength")
-    return cluster_records(
-        ties.to_arrow_table(),
+    left = rest(session, dbt.this, dbt.ref("int_identity__neighbourhoods"))
+    made = cluster_records(
+        left.of(ties).to_arrow_table(),
         settings.project("max_records").fetchone()[0],
-        accounts=accounts.to_arrow_table(),
+        accounts=left.of(accounts).to_arrow_table(),
     )
+    return left.and_kept(session, made)
