@@ -435,6 +435,32 @@ def score(
         )
 
 
+def near(
+    session: duckdb.DuckDBPyConnection,
+    people: duckdb.DuckDBPyRelation,
+    fresh: duckdb.DuckDBPyRelation,
+    model: Mapping[str, Any],
+) -> duckdb.DuckDBPyRelation:
+    """The fresh records, and all that a blocking rule of the model brings together with one.
+
+    Args:
+        session: what `people` (as `comparable` makes them) and `fresh` (record_key) belong to.
+    """
+    alike = ["record_key in (select record_key from new)"]
+    for rule in model["blocking"]:
+        if rule["used"]:
+            present = " and ".join(f"{c} is not null" for c in rule["columns"])
+            key = f"case when {present} then hash({', '.join(rule['columns'])}) end"
+            alike.append(f"{key} in (select {key} from new)")
+    return session.sql(f"""
+        with new as materialized (
+            from people semi join fresh using (record_key)
+        )
+
+        select * from people where {" or ".join(alike)}
+    """)
+
+
 def _quiet(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("set enable_progress_bar = false")
     logging.getLogger("splink").setLevel(logging.ERROR)
@@ -746,23 +772,21 @@ def settle(edges: pa.Table, identifiers: pa.Table, shared: pa.Table) -> pa.Table
                 ]) as personal
             from given_edges;
 
-            create temp table common as
-            select
-                edge.left_key, edge.right_key, edge.level, edge.named,
-                l.identifier_type, l.identifier_value
+            -- tied by nothing but what a household shares, and one of the two has no first name
+            create temp table nameless as
+            with of_several as (
+                from identifiers semi join shared using (identifier_type, identifier_value)
+            )
+
+            select distinct edge.left_key, edge.right_key
             from edge
-            inner join identifiers as l on edge.left_key = l.record_key
-            inner join identifiers as r
+            inner join of_several as l on edge.left_key = l.record_key
+            inner join of_several as r
                 on
                     edge.right_key = r.record_key
                     and l.identifier_type = r.identifier_type
-                    and l.identifier_value = r.identifier_value;
-
-            -- tied by nothing but what a household shares, and one of the two has no first name
-            create temp table nameless as
-            select distinct left_key, right_key
-            from common semi join shared using (identifier_type, identifier_value)
-            where level = 'merge' and not named
+                    and l.identifier_value = r.identifier_value
+            where edge.level = 'merge' and not edge.named
         """)
         ties = connection.execute("""
             select record_key, identifier_type, identifier_value, 0 as strength
@@ -774,6 +798,7 @@ def settle(edges: pa.Table, identifiers: pa.Table, shared: pa.Table) -> pa.Table
             union all
             select unnest([left_key, right_key]), 'alone', unnest([left_key, right_key]), 0
             from edge
+            where level = 'merge' and not personal
         """).to_arrow_table()
         connection.register(
             "person_of", cluster_records(ties, max_cluster_size=max(1, ties.num_rows))
@@ -814,6 +839,5 @@ def settle(edges: pa.Table, identifiers: pa.Table, shared: pa.Table) -> pa.Table
             left join nameless
                 on edge.left_key = nameless.left_key and edge.right_key = nameless.right_key
             left join weak on edge.left_key = weak.left_key and edge.right_key = weak.right_key
-            order by edge.left_key, edge.right_key
         """).to_arrow_table()
         return settled.cast(EDGES)

@@ -58,9 +58,7 @@ class Rest:
     kept: duckdb.DuckDBPyRelation | None
     changed: duckdb.DuckDBPyRelation
 
-    def of(
-        self, rows: duckdb.DuckDBPyRelation, key: str = "record_key"
-    ) -> duckdb.DuckDBPyRelation:
+    def of(self, rows: duckdb.DuckDBPyRelation, key: str = "record_key") -> duckdb.DuckDBPyRelation:
         """Those of the rows whose record is in a changed neighbourhood."""
         if self.kept is None:
             return rows
@@ -80,9 +78,7 @@ class Rest:
         return rows.union(self.kept.project(", ".join(rows.columns)))
 
 
-def rest(
-    session: duckdb.DuckDBPyConnection, this: Any, now: duckdb.DuckDBPyRelation
-) -> Rest:
+def rest(session: duckdb.DuckDBPyConnection, this: Any, now: duckdb.DuckDBPyRelation) -> Rest:
     """What of a model's former table holds, and which records it has to look at.
 
     Args:

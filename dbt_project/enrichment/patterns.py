@@ -30,7 +30,8 @@ def matching_values(
         found = f"case when regexp_matches({value}, {_text(pattern)}) then {_text(reason)} end"
         reasons.setdefault(kind, []).append(found)
     judged = " ".join(
-        f"when {_text(kind)} then least(null, {', '.join(found)})" for kind, found in reasons.items()
+        f"when {_text(kind)} then least(null, {', '.join(found)})"
+        for kind, found in reasons.items()
     )
     kinds = ", ".join(map(_text, reasons)) or "''"
     # materialized: or a reason would be looked for in every row, and twice

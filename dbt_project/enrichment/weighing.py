@@ -36,7 +36,10 @@ def weighed(
     found += [f"{_gamma(of_one)} as gamma_{name}" for name, of_one in comparisons.items()]
     weights = [f"{_weight(name, of_one)} as weight_{name}" for name, of_one in comparisons.items()]
     odds = settings["probability_two_random_records_match"]
-    total = [f"{math.log2(odds / (1 - odds))!r}::double", *(f"weight_{name}" for name in comparisons)]
+    total = [
+        f"{math.log2(odds / (1 - odds))!r}::double",
+        *(f"weight_{name}" for name in comparisons),
+    ]
     # materialized: or a condition on the weight would have all be compared twice
     return f"""
         with compared as materialized (
@@ -74,7 +77,9 @@ def _numbered(levels: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, Mappin
 
 def _gamma(levels: Iterable[Mapping[str, Any]]) -> str:
     cases = [f"when {x['sql_condition']} then -1" for x in levels if x.get("is_null_level")]
-    cases += [f"when {x['sql_condition']} then {number}" for number, x in _numbered(levels) if number]
+    cases += [
+        f"when {x['sql_condition']} then {number}" for number, x in _numbered(levels) if number
+    ]
     return f"(case {' '.join(cases)} else 0 end)::tinyint"
 
 

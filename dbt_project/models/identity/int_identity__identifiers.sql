@@ -23,7 +23,8 @@ select
     spread.records as sharing_records,
     cast(100 * types.confidence - 10 * least(9, floor(log2(greatest(spread.records, 1)))) as bigint) as strength,
     case
-        when blocked.reason is not null and identifiers.identifier_value <> identifiers.record_key then blocked.reason
+        when identifiers.identifier_value = identifiers.record_key then null
+        when blocked.reason is not null then blocked.reason
         when spread.records > types.max_records then 'shared by more than ' || types.max_records || ' records'
     end as blocked_by
 from identifiers

@@ -15,7 +15,11 @@ def model(dbt, session):
     ties = dbt.ref("int_identity__ties").project(columns)
     value = "identifier_type, identifier_value"
     shared = dbt.ref("int_identity__shared_identifiers").project(value).set_alias("shared")
-    given = dbt.ref("int_identity__identifiers").filter("blocked_by is null").set_alias("given")
+    given = (
+        dbt.ref("int_identity__identifiers")
+        .filter("blocked_by is null and sharing_records > 1")
+        .set_alias("given")
+    )
     again = given.join(shared, value, how="semi")
     doubtful = dbt.ref("int_identity__edges").filter(
         "level = 'review' and match_probability >= 0.5"

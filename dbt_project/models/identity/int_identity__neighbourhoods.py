@@ -36,6 +36,8 @@ def model(dbt, session):
     for more in facts[1:]:
         together = together.union(more)
     found = session.from_arrow(neighbourhoods(together.to_arrow_table()))
-    return records.project("record_key, hash(record_key) as record").join(found, "record").project(
-        "record_key, neighbourhood"
+    return (
+        records.project("record_key, hash(record_key) as record")
+        .join(found, "record")
+        .project("record_key, neighbourhood")
     )

@@ -8,7 +8,9 @@ def model(dbt, session):
 
     records = dbt.ref("int_identity__person_records")
     given = records.filter("phone is not null").project("phone, country").distinct()
-    given = given.project(f"*, md5(concat_ws(chr(31), phone, country, '{phones.FORM}')) as form_hash")
+    given = given.project(
+        f"*, md5(concat_ws(chr(31), phone, country, '{phones.FORM}')) as form_hash"
+    )
     before = former(session, dbt.this, "form_hash")
     if before is None:
         return phones.normalise_phones(given.to_arrow_table())

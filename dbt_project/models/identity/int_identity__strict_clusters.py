@@ -7,7 +7,9 @@ def model(dbt, session):
     from dbt_project.enrichment.neighbourhoods import rest
 
     settings = dbt.ref("int_identity__settings")
-    identifiers = dbt.ref("int_identity__identifiers").filter("blocked_by is null")
+    identifiers = dbt.ref("int_identity__identifiers").filter(
+        "blocked_by is null and (sharing_records > 1 or identifier_value = record_key)"
+    )
     accounts = dbt.ref("int_identity__sole_accounts")
     ties = identifiers.project("record_key, identifier_type, identifier_value, strength")
     left = rest(session, dbt.this, dbt.ref("int_identity__neighbourhoods"))
