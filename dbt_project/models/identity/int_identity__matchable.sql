@@ -71,5 +71,5 @@ records as (
     left join lone_last_names as lone on given.record_key = lone.record_key and given.first_name is null
 )
 
-select *, md5(cast(to_json(records) as varchar)) as content_hash
+select *, cast(hash(records) as varchar) as content_hash
 from records
