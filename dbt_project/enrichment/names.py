@@ -115,13 +115,18 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         from {records}
     );
 
-    -- each name is worked on once, however many records carry it; materialized, or the condition on
-    -- its folded form would be asked of every record
-    create or replace temp table first_names as
-    with given as materialized (
-        select distinct first_name from split_names where first_name is not null
-    )
+    -- each name is worked on once, however many records carry it: from a table of its own, or the
+    -- condition on its folded form would be asked of every record
+    create or replace temp table given_first_names as
+    select distinct first_name from split_names where first_name is not null;
 
+    create or replace temp table given_last_names as
+    select distinct last_name from split_names where last_name is not null;
+
+    create or replace temp table given_mailboxes as
+    select distinct email, mailbox_kind from {records} where email is not null;
+
+    create or replace temp table first_names as
     select
         names.first_name, names.first_written, names.first_key, names.first_whole,
         left(names.first_key, 1) as initial,
@@ -136,17 +141,13 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
             select
                 first_name,
                 folded(regexp_replace(trim(first_name), '{_TITLES}', '', 'i')) as folded
-            from given
+            from given_first_names
             where folded not in ({no_names})
         )
     ) as names
     left join nicknames on names.first_key = nicknames.key;
 
     create or replace temp table last_names as
-    with given as materialized (
-        select distinct last_name from split_names where last_name is not null
-    )
-
     select
         last_name, folded as last_written, spelling(folded) as last_key,
         regexp_replace(last_key, '[aeio]$', '') as last_stem,
@@ -160,7 +161,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         ) as family_key
     from (
         select last_name, folded(last_name) as folded
-        from given
+        from given_last_names
         where folded not in ({no_names})
     );
 
@@ -195,10 +196,6 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     from (select distinct company_name from {records} where company_name is not null);
 
     create or replace temp table mailboxes as
-    with given as materialized (
-        select distinct email, mailbox_kind from {records} where email is not null
-    )
-
     select
         email, mailbox_kind, domain, mailbox_kind = 'family' as is_family_mailbox,
         mailbox_kind is not null as is_group,
@@ -226,7 +223,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
                 mailbox_kind,
                 split_part(lower(trim(email)), '@', 2) as domain,
                 split_part(split_part(lower(trim(email)), '@', 1), '+', 1) as local_part
-            from given
+            from given_mailboxes
             where regexp_full_match(trim(email), '[^@\s]+@[^@\s]+\.[^@\s.]+')
         )
     );

@@ -177,6 +177,7 @@ def draw(measured: Path, target: Path) -> None:
     drawn = svg(chart, "cost", "Seconds of identity resolution by number of person records")
     # a file of its own has its colours, and says what it is
     opening = '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" '
+    drawn = drawn.replace('style="', 'style="background:#fff;', 1)
     target.write_text(drawn.replace("<svg ", opening, 1) + "\n")
 
 
