@@ -6,4 +6,5 @@ def model(dbt, session):
     from dbt_project.enrichment.patterns import matching_values
 
     patterns = dbt.ref("identity_blocked_values").fetchall()
-    return matching_values(dbt.ref("int_identity__stated_identifiers"), patterns)
+    stated = dbt.ref("int_identity__stated_identifiers")
+    return matching_values(stated, patterns)

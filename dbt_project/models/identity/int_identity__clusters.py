@@ -10,7 +10,8 @@ def model(dbt, session):
     ties = dbt.ref("int_identity__ties")
     apart = dbt.ref("int_identity__apart").project("left_key, right_key")
     accounts = dbt.ref("int_identity__sole_accounts")
-    left = rest(session, dbt.this, dbt.ref("int_identity__neighbourhoods"))
+    now = dbt.ref("int_identity__neighbourhoods")
+    left = rest(session, dbt.this, now)
     made = cluster_records(
         left.of(ties).to_arrow_table(),
         settings.project("max_records").fetchone()[0],

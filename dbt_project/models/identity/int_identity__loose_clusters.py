@@ -33,7 +33,8 @@ def model(dbt, session):
             " left_key || ' ' || right_key as identifier_value, cast(1 as bigint) as strength"
         )
     )
-    left = rest(session, dbt.this, dbt.ref("int_identity__neighbourhoods"))
+    now = dbt.ref("int_identity__neighbourhoods")
+    left = rest(session, dbt.this, now)
     made = cluster_records(
         left.of(ties.union(extra)).to_arrow_table(), settings.project("max_records").fetchone()[0]
     )

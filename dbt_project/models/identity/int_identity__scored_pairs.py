@@ -9,11 +9,11 @@ def model(dbt, session):
     from dbt_project.enrichment.former import former
 
     preset = dbt.ref("int_identity__settings").project("preset").fetchone()[0]
-    learned = json.loads(dbt.ref("int_identity__match_model").project("model").fetchone()[0])
+    learned = dbt.ref("int_identity__match_model").project("model").fetchone()[0]
     fresh = dbt.ref("int_identity__fresh").project("record_key")
     people = dbt.ref("int_identity__comparable")
     before = former(session, dbt.this)
-    new = fresh.to_arrow_table()["record_key"]
+    learned, new = json.loads(learned), fresh.to_arrow_table()["record_key"]
     if before is None or len(new) == people.count("*").fetchone()[0]:
         return matching.score(people.to_arrow_table(), learned, preset=preset)
     same = people.project("record_key").except_(fresh)

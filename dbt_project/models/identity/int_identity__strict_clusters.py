@@ -12,7 +12,8 @@ def model(dbt, session):
     )
     accounts = dbt.ref("int_identity__sole_accounts")
     ties = identifiers.project("record_key, identifier_type, identifier_value, strength")
-    left = rest(session, dbt.this, dbt.ref("int_identity__neighbourhoods"))
+    now = dbt.ref("int_identity__neighbourhoods")
+    left = rest(session, dbt.this, now)
     made = cluster_records(
         left.of(ties).to_arrow_table(),
         settings.project("max_records").fetchone()[0],
