@@ -4,13 +4,11 @@ from types import SimpleNamespace
 
 import duckdb
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbt_project.enrichment.clusters import cluster_records
 from dbt_project.enrichment.neighbourhoods import neighbourhoods, rest
-from tests.identity.resolution import Models, Resolution, compile_models
 
 Tie = tuple[str, str, str, int]  # record, kind, value, strength
 Pair = tuple[str, str]
@@ -27,11 +25,6 @@ state = st.tuples(st.lists(ties, max_size=30), st.lists(pairs, max_size=4))
 class _This(SimpleNamespace):
     def __str__(self) -> str:
         return str(self.identifier)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    return compile_models(tmp_path_factory.mktemp("neighbourhoods"), one_account_in=["bank"])
 
 
 def tables(own: list[Tie], apart: list[Pair]) -> tuple[pa.Table, pa.Table]:
@@ -114,59 +107,3 @@ def test_a_neighbourhood_that_nothing_reaches_stays_and_one_that_changes_goes(
         changed = found([(record, kind, value, strength + 10), *here[0][1:]], here[1])
         key = connection.execute("select hash(?)", [record]).fetchone()
         assert key is not None and changed[key[0]] != alone[key[0]]
-
-
-first = st.sampled_from(["Anna", "Bernd", "Clara", None])
-last = st.sampled_from(["Vogel", "Krause", None])
-row = st.fixed_dictionaries(
-    {
-        "id": st.sampled_from([f"{s}:{n}" for s in ("shop", "crm", "bank") for n in range(5)]),
-        "first_name": first, "last_name": last,
-        "email": st.sampled_from([None, "a@x.org", "b@x.org", "c@x.org", "info@x.org"]),
-        "phone": st.sampled_from([None, None, "+4930901820", "+4930901821"]),
-        "street": st.sampled_from([None, "Hauptstr. 7"]), "city": st.just("Berlin"),
-    }
-)  # fmt: skip
-step = st.one_of(
-    st.tuples(st.just("put"), st.lists(row, min_size=1, max_size=6, unique_by=lambda r: r["id"])),
-    st.tuples(st.just("remove"), st.lists(row, min_size=1, max_size=2)),
-    st.tuples(st.sampled_from(["merge", "apart"]), st.lists(row, min_size=2, max_size=2)),
-)
-
-
-@settings(max_examples=5, deadline=None)
-@given(steps=st.lists(step, min_size=2, max_size=4))
-def test_a_company_that_grew_is_the_one_that_is_built_from_nothing(
-    models: Models, steps: list[tuple[str, list[dict[str, object]]]]
-) -> None:
-    """Records come, change and go, people decide: all tables are those of one build of all."""
-    grown = Resolution(models, preset="default", max_records=6)
-    grown.put(*({"id": f"shop:{n}", "first_name": f"Kar{n}o", "last_name": f"Nuk{n}mann"}
-                for n in range(10, 14)))  # fmt: skip
-    grown.build()
-    for kind, rows in steps:
-        keys = [str(r["id"]) for r in rows]
-        if kind == "put":
-            grown.put(*rows)
-        elif kind == "remove":
-            grown.remove(*keys)
-        elif keys[0] != keys[1]:
-            grown.decide(kind, *keys)
-        fresh = Resolution(models, preset="default", max_records=6)
-        for table in ("registry", "ledger", "decisions", "settings"):
-            name = f"identity.int_identity__{table}"
-            fresh.connection.execute(f"delete from {name}")
-            fresh.connection.register("rows", grown.connection.table(name).to_arrow_table())
-            fresh.connection.execute(f"insert into {name} from rows")
-        people = grown.connection.table("unified.person_records").to_arrow_table()
-        fresh.connection.register("rows", people)
-        fresh.connection.execute("insert into unified.person_records from rows")
-        grown.build()
-        fresh.build()
-        for table in ("identifiers", "edges", "ties", "clusters", "strict_clusters",
-                      "loose_clusters", "assignments", "candidates", "events"):  # fmt: skip
-            query = f"select * from identity.int_identity__{table} order by all"
-            assert (
-                grown.connection.execute(query).fetchall()
-                == fresh.connection.execute(query).fetchall()
-            ), table
