@@ -36,6 +36,7 @@ class Models:
 
     order: list[tuple[str, str | None]]
     folder: Path
+    views: frozenset[str] = frozenset()
 
 
 def compile_models(base: Path, **identity: Any) -> Models:
@@ -84,7 +85,8 @@ def compile_models(base: Path, **identity: Any) -> Models:
 
     for name in sorted(models):
         add(name)
-    return Models(order, DBT_PROJECT_DIR / "models" / "identity")
+    views = frozenset(n for n, m in models.items() if m["config"]["materialized"] == "view")
+    return Models(order, DBT_PROJECT_DIR / "models" / "identity", views)
 
 
 @dataclass
@@ -159,6 +161,9 @@ class Resolution:
         """Build all models, keep ids, events and model; returns the customer of each record."""
         c = self.connection
         for name, sql in self.models.order:
+            if name in self.models.views:
+                c.execute(f"create or replace view identity.{name} as {sql}")
+                continue
             if sql is None:
                 made = _python_model(self.models.folder / f"{name}.py", c)
                 c.register("made", made)

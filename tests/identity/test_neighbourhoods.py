@@ -21,6 +21,12 @@ ties = st.tuples(
 pairs = st.tuples(records, records).filter(lambda p: p[0] < p[1])
 state = st.tuples(st.lists(ties, max_size=30), st.lists(pairs, max_size=4))
 
+_TIES = pa.schema(
+    {"record_key": pa.string(), "identifier_type": pa.string(),
+     "identifier_value": pa.string(), "strength": pa.int64()}
+)  # fmt: skip
+_APART = pa.schema({"left_key": pa.string(), "right_key": pa.string()})
+
 
 class _This(SimpleNamespace):
     def __str__(self) -> str:
@@ -29,15 +35,12 @@ class _This(SimpleNamespace):
 
 def tables(own: list[Tie], apart: list[Pair]) -> tuple[pa.Table, pa.Table]:
     """Ties and pairs told apart; every record that is there is tied to itself."""
-    there = sorted({tie[0] for tie in own})
-    rows = [*own, *((r, "record", r, 40) for r in there)]
-    names = ["record_key", "identifier_type", "identifier_value", "strength"]
-    kinds = [pa.string(), pa.string(), pa.string(), pa.int64()]
-    columns = list(zip(*rows, strict=True)) if rows else [[]] * 4
-    sides = list(zip(*apart, strict=True)) if apart else [[], []]
+    rows = [*own, *((r, "record", r, 40) for r in sorted({tie[0] for tie in own}))]
     return (
-        pa.table([pa.array(c, k) for c, k in zip(columns, kinds, strict=True)], names),
-        pa.table([pa.array(s, pa.string()) for s in sides], ["left_key", "right_key"]),
+        pa.Table.from_pylist([dict(zip(_TIES.names, row, strict=True)) for row in rows], _TIES),
+        pa.Table.from_pylist(
+            [dict(zip(_APART.names, pair, strict=True)) for pair in apart], _APART
+        ),
     )
 
 
