@@ -59,7 +59,7 @@ placeholders as (
 ),
 
 -- what is true of the whole record is asked once for it, not for each of its values
-offered as materialized (
+offered as (
     select
         records.*,
         assignments.customer_id,
@@ -71,20 +71,37 @@ offered as materialized (
     inner join assignments on records.record_key = assignments.record_key
     left join mail on records.email = mail.email
     left join placeholders on records.email = placeholders.email
+),
+
+cells as (
+    select
+        customer_id,
+        record_key,
+        source,
+        is_stated,
+        changed_at,
+        unnest([
+            {% for name in attributes %}
+            struct_pack(
+                attribute := '{{ name }}',
+                value := {{ name }},
+                is_valid := {{ {'phone': 'has_e164', 'email': 'has_valid_email'}.get(name, 'true') }},
+                is_verified := {{ 'has_verified_email' if name == 'email' else 'cast(null as boolean)' }}
+            ){{ ',' if not loop.last }}
+            {% endfor %}
+        ]) as cell
+    from offered
 )
 
-{% for name in attributes %}
 select
     customer_id,
     record_key,
     source,
     is_stated,
     changed_at,
-    '{{ name }}' as attribute,
-    {{ name }} as value,
-    {{ {'phone': 'has_e164', 'email': 'has_valid_email'}.get(name, 'true') }} as is_valid,
-    {{ 'has_verified_email' if name == 'email' else 'cast(null as boolean)' }} as is_verified
-from offered
-where nullif(trim({{ name }}), '') is not null
-{{ 'union all' if not loop.last }}
-{% endfor %}
+    cell.attribute,
+    cell.value,
+    cell.is_valid,
+    cell.is_verified
+from cells
+where nullif(trim(cell.value), '') is not null
