@@ -233,9 +233,9 @@ def joining(connection: duckdb.DuckDBPyConnection, left: str, right: str) -> pa.
     # as the next build will do it, over all that has to do with their records
     connection.execute("""
         create or replace temp table around as
-        select record_key from identity.int_identity__uncut_clusters
-        where cluster_key in (
-            select cluster_key from identity.int_identity__uncut_clusters semi join joined
+        select record_key from identity.int_identity__clusters
+        where whole_key in (
+            select whole_key from identity.int_identity__clusters semi join joined
             using (record_key)
         )
     """)

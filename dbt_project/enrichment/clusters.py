@@ -58,16 +58,15 @@ def cluster_records(
     Returns:
         One row per record: record_key, cluster_key (smallest record key of its cluster),
         cluster_size, cut_below (strength below which ties of its cluster were dropped at first;
-        null where none were).
+        null where none were), whole_key and whole_size (of all that is tied, whatever limits).
+        What becomes of a record depends on the rows of its whole alone.
     """
     keys, record = _codes(ties["record_key"])
-    value = _codes(
-        pc.binary_join_element_wise(ties["identifier_type"], ties["identifier_value"], "\x1f")
-    )[1]
+    value = _values(ties)
     strength = ties["strength"].to_numpy().astype(np.int64)
     limits = _Limits(max_cluster_size, _pairs(apart, keys), _accounts(accounts, keys))
     # record codes ascend with the record keys, so the smallest code names a cluster
-    label = _components(record, value, len(keys))
+    label = whole = components(record, value, len(keys))
     cut_below = np.full(len(keys), -1, dtype=np.int64)
     broken = limits.broken(label)[label]
     if broken.any():
@@ -85,6 +84,8 @@ def cluster_records(
             "cluster_key": keys.take(pa.array(label)),
             "cluster_size": size[label],
             "cut_below": pa.array(cut_below, mask=cut_below < 0),
+            "whole_key": keys.take(pa.array(whole)),
+            "whole_size": np.bincount(whole, minlength=len(keys))[whole],
         }
     )
 
@@ -104,16 +105,28 @@ def _cut(
         broken = limits.broken(label)[label]
         if not broken.any():
             break
-        cut_below[broken] = level
         inside = broken[record]
         record, value, strength = record[inside], value[inside], strength[inside]
         kept = strength >= level
+        cut_below[broken] = _next_strength(label, record, strength, level)[label[broken]]
         codes = np.flatnonzero(broken)
         place = np.empty(len(label), dtype=np.int64)
         place[codes] = np.arange(len(codes))
-        parts = _components(place[record[kept]], value[kept], len(codes))
+        parts = components(place[record[kept]], value[kept], len(codes))
         label[codes] = codes[parts]
     return label
+
+
+def _next_strength(
+    label: np.ndarray, record: np.ndarray, strength: np.ndarray, level: int
+) -> np.ndarray:
+    """Per label, its own weakest tie of the level at least, or what is stronger than all it has."""
+    weakest = np.full(len(label), np.iinfo(np.int64).max)
+    kept = strength >= level
+    np.minimum.at(weakest, label[record[kept]], strength[kept])
+    strongest = np.full(len(label), -1, dtype=np.int64)
+    np.maximum.at(strongest, label[record], strength)
+    return np.where(weakest < np.iinfo(np.int64).max, weakest, strongest + 1)
 
 
 def _mend(
@@ -176,13 +189,25 @@ def _neighbours(
 
 def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     """Sorted distinct values, and for each row the position of its value among them."""
+    values, code = encode(column)
+    order = pc.sort_indices(values)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order.to_numpy()] = np.arange(len(order))
+    return values.take(order), rank[code]
+
+
+def encode(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """Distinct values in any order, and for each row the position of its value among them."""
     encoded = pc.dictionary_encode(column.combine_chunks())
     if isinstance(encoded, pa.ChunkedArray):  # of no chunk at all
         encoded = encoded.combine_chunks()
-    order = pc.sort_indices(encoded.dictionary)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order.to_numpy()] = np.arange(len(order))
-    return encoded.dictionary.take(order), rank[encoded.indices.to_numpy()]
+    return encoded.dictionary, encoded.indices.to_numpy().astype(np.int64)
+
+
+def _values(ties: pa.Table) -> np.ndarray:
+    """A number for each identifier; the same text of another kind is another one."""
+    kinds, kind = encode(ties["identifier_type"])
+    return encode(ties["identifier_value"])[1] * len(kinds) + kind
 
 
 def _pairs(apart: pa.Table | None, keys: pa.Array) -> np.ndarray:
@@ -203,7 +228,7 @@ def _accounts(accounts: pa.Table | None, keys: pa.Array) -> np.ndarray:
     return found[:, code >= 0]
 
 
-def _components(record: np.ndarray, value: np.ndarray, records: int) -> np.ndarray:
+def components(record: np.ndarray, value: np.ndarray, records: int) -> np.ndarray:
     """Smallest record code of the component of each record."""
     if records == 0:
         return np.empty(0, dtype=np.int64)

@@ -5,15 +5,22 @@ from typing import Any
 import duckdb
 
 
-def former(session: duckdb.DuckDBPyConnection, this: Any) -> duckdb.DuckDBPyRelation | None:
-    """The table that a Python model is about to replace; None in the first build.
+def former(
+    session: duckdb.DuckDBPyConnection, this: Any, *columns: str
+) -> duckdb.DuckDBPyRelation | None:
+    """The table that a Python model is about to replace; None where it is of no use.
+
+    That is in the first build, and where it was made by code that knew nothing of the `columns`
+    by which the model tells what still holds.
 
     dbt's own incremental Python models look for their temporary table in the wrong catalog of a
     DuckDB file, so such a model is a table, and takes over from its former self what still holds.
     """
     known = session.execute(
-        "select count(*) from duckdb_tables() where database_name = current_database()"
+        "select list(column_name) from duckdb_columns() where database_name = current_database()"
         " and schema_name = ? and table_name = ?",
         [this.schema, this.identifier],
     ).fetchone()
-    return session.table(str(this)) if known and known[0] else None
+    if known is None or known[0] is None or not set(columns) <= set(known[0]):
+        return None
+    return session.table(str(this))

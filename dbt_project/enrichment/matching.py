@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from dbt_project.enrichment import names
+from dbt_project.enrichment.weighing import weighed
 
 VERSION = 2  # of the model's form; `score` refuses another
 _HERE = Path(__file__).parent
@@ -26,7 +27,9 @@ FORM = hashlib.md5(  # of what `comparable` does: another form, and all records 
     b"".join((_HERE / name).read_bytes() for name in ("names.py", "nicknames.csv"))
 ).hexdigest()
 # of what `score` does besides the model: other rules or thresholds, and all pairs are judged anew
-RULES_HASH = hashlib.md5(Path(__file__).read_bytes()).hexdigest()
+RULES_HASH = hashlib.md5(
+    b"".join((_HERE / name).read_bytes() for name in ("matching.py", "weighing.py"))
+).hexdigest()
 _PEOPLE = 3  # who have a name, at least: the model outlives an erasure, so a rare one is not in it
 _GROWTH = 2.0  # times as many records as learned from: the frequencies of names are others then
 
@@ -120,9 +123,17 @@ _PAIRS_AT_ONCE = 2_000_000
 # or Christian and Christiane live together more often than one of them is mistyped.
 _NOT_TWO_NAMES = "not ({0}_known_l and {0}_known_r) and {0}_stem_l <> {0}_stem_r"
 _SLIP = (
-    "damerau_levenshtein({0}_written_l, {0}_written_r)"
+    "abs(length({0}_written_l) - length({0}_written_r)) <= 2 and " + _NOT_TWO_NAMES + ""
+    " and least(length({0}_written_l), length({0}_written_r)) > 2"
+    " and damerau_levenshtein({0}_written_l, {0}_written_r)"
     " <= case when length({0}_written_l) > 8 then 2 else 1 end"
-    " and least(length({0}_written_l), length({0}_written_r)) > 2 and " + _NOT_TWO_NAMES
+)
+# one edit leaves one half as it was: seen at a glance, where the distance takes its time
+_ONE_EDIT = (
+    "abs(length({0}_l) - length({0}_r)) < 2 and ("
+    "left({0}_l, length({0}_l) // 2 - 1) = left({0}_r, length({0}_l) // 2 - 1)"
+    " or right({0}_l, length({0}_l) // 2 - 1) = right({0}_r, length({0}_l) // 2 - 1)"
+    ") and damerau_levenshtein({0}_l, {0}_r) <= 1"
 )
 
 
@@ -202,7 +213,7 @@ def _comparisons() -> list[dict[str, Any]]:
                 "one slip",
                 "domain_l = domain_r and length(local_letters_l) > 4 and ("
                 "(local_digits_l = local_digits_r and local_letters_l <> local_letters_r"
-                " and damerau_levenshtein(local_letters_l, local_letters_r) = 1)"
+                f" and {_ONE_EDIT.format('local_letters')})"
                 " or (local_letters_l = local_letters_r"
                 " and length(local_digits_l) <> length(local_digits_r)"
                 " and least(length(local_digits_l), length(local_digits_r)) > 1"
@@ -226,7 +237,7 @@ def _comparisons() -> list[dict[str, Any]]:
         "phone": [
             _missing("phone_tail"),
             _level("same", "phone_tail_l = phone_tail_r", 0.8, 1e-4),
-            _level("one digit", "damerau_levenshtein(phone_tail_l, phone_tail_r) <= 1", 0.03, 1e-5),
+            _level("one digit", _ONE_EDIT.format("phone_tail"), 0.03, 1e-5),
             _level("different", "ELSE", 0.15, 0.99),
         ],
         "birth_date": [
@@ -331,10 +342,12 @@ def train(
     """
     with duckdb.connect() as connection:
         _quiet(connection)
-        rows = _number(connection, comparable)
+        rows = comparable.num_rows
+        connection.register("given", comparable)
+        frequencies = {c: _frequencies(connection, c) for c in FREQUENCIES}
+        _number(connection, frequencies)
         model: dict[str, Any] = {
-            "version": VERSION, "seed": seed, "records": rows,
-            "frequencies": {c: _frequencies(connection, c) for c in FREQUENCIES},
+            "version": VERSION, "seed": seed, "records": rows, "frequencies": frequencies,
             "blocking": _choose(connection, max(LEAST_PAIRS, pairs_per_record * rows)),
         }  # fmt: skip
         settings = {
@@ -346,7 +359,7 @@ def train(
             "additional_columns_to_retain": [], "max_iterations": 25, "em_convergence": 1e-4,
         }  # fmt: skip
         if rows > 1:
-            linker = _linker(connection, model, settings)
+            linker = _linker(connection, settings)
             if rows >= _FEW:
                 pairs = min(2e6, max(2e5, 50 * rows))
                 linker.training.estimate_u_using_random_sampling(max_pairs=pairs, seed=seed)
@@ -407,29 +420,45 @@ def score(
         return EDGES.empty_table()
     with duckdb.connect() as connection:
         _quiet(connection)
-        _number(connection, comparable, new)
+        connection.register("given", comparable)
+        _number(connection, model["frequencies"], new)
         _block(connection, model["blocking"], only_new=new is not None)
-        linker = _linker(connection, model, model["settings"])
         blocked = _one(connection, "select count(*) from blocked")[0]
         found = []
         # what all pairs weigh, comparison by comparison, would fill the memory
         for start in range(0, max(blocked, 1), _PAIRS_AT_ONCE):
-            connection.execute(f"""
-                create temp table blocked_{start} as
-                select * from blocked where rowid >= {start} and rowid < {start + _PAIRS_AT_ONCE}
-            """)
-            pairs = linker._db_api.register(f"blocked_{start}")
-            linker.table_management.register_blocked_pairs_for_predict(pairs)
-            scored = linker.inference.predict(
-                threshold_match_probability=min(limits.review, limits.household),
-                warning_mode="never",
-            )
-            found.append(_judge(connection, scored.physical_name, model["settings"], limits))
-            scored.drop_table_from_database_and_remove_from_cache()
-            connection.execute(f"drop table blocked_{start}")
+            some = f"from blocked where rowid >= {start} and rowid < {start + _PAIRS_AT_ONCE}"
+            judged = _judged(model["settings"], limits, some)
+            found.append(connection.execute(judged).to_arrow_table().cast(EDGES))
         return pa.concat_tables(found).sort_by(
             [("left_key", "ascending"), ("right_key", "ascending")]
         )
+
+
+def near(
+    session: duckdb.DuckDBPyConnection,
+    people: duckdb.DuckDBPyRelation,
+    fresh: duckdb.DuckDBPyRelation,
+    model: Mapping[str, Any],
+) -> duckdb.DuckDBPyRelation:
+    """The fresh records, and all that a blocking rule of the model brings together with one.
+
+    Args:
+        session: what `people` (as `comparable` makes them) and `fresh` (record_key) belong to.
+    """
+    alike = ["record_key in (select record_key from new)"]
+    for rule in model["blocking"]:
+        if rule["used"]:
+            present = " and ".join(f"{c} is not null" for c in rule["columns"])
+            key = f"case when {present} then hash({', '.join(rule['columns'])}) end"
+            alike.append(f"{key} in (select {key} from new)")
+    return session.sql(f"""
+        with new as materialized (
+            from people semi join fresh using (record_key)
+        )
+
+        select * from people where {" or ".join(alike)}
+    """)
 
 
 def _quiet(connection: duckdb.DuckDBPyConnection) -> None:
@@ -462,9 +491,13 @@ def _learn(connection: duckdb.DuckDBPyConnection, linker: Any, column: str) -> d
     return {"column": column, "pairs": pairs, "used": used}
 
 
-def _number(connection: duckdb.DuckDBPyConnection, comparable: pa.Table, new: Any = None) -> int:
-    """Table `person`: the comparable records with a number each, which rises with the key."""
-    connection.register("given", comparable)
+def _number(
+    connection: duckdb.DuckDBPyConnection, frequencies: Mapping[str, Any], new: Any = None
+) -> None:
+    """Table `people`: the records in `given` with a number each, which rises with the key.
+
+    With it how frequent their values are, whether their names are known ones, and who is new.
+    """
     if new is None:
         is_new = "true"
     else:
@@ -474,26 +507,45 @@ def _number(connection: duckdb.DuckDBPyConnection, comparable: pa.Table, new: An
             else pa.array(sorted(new), pa.string())
         )
         connection.register("fresh", pa.table({"record_key": keys}))
-        is_new = "record_key in (select record_key from fresh)"
+        is_new = "given.record_key in (select record_key from fresh)"
+    columns, joins = [], []
+    for column, frequency in frequencies.items():
+        connection.register(
+            f"frequency_of_{column}",
+            pa.table({"value": pa.array(frequency["values"], pa.string()),
+                      "records": pa.array(frequency["records"], pa.int64())}),
+        )  # fmt: skip
+        # a value that is new to the model is as rare as can be
+        columns.append(
+            f"case when given.{column} is not null then"
+            f" coalesce({column}.records, 1) / {max(1, frequency['total'])}::double end"
+            f" as tf_{column}"
+        )
+        joins.append(
+            f"left join frequency_of_{column} as {column} on given.{column} = {column}.value"
+        )
+    known = {c: max(4, 2e-5 * frequencies[c]["total"]) for c in ("first_key", "last_key")}
+    # the keys are sorted by themselves: to move all columns with them would take much longer
     connection.execute(f"""
-        create temp table person as
+        create temp table people as
         select
-            *, row_number() over (order by record_key) as id, {is_new} as is_new,
-            coalesce(address_key, postal_key, city_key) as place,
-            left(first_key, 1) as initial, left(local_letters, 4) as local_start,
-            regexp_replace(first_key, '(ina|ine|ane|eta|ete|[aeio])$', '') as first_stem,
-            regexp_replace(last_key, '[aeio]$', '') as last_stem,
-            case when length(local_digits) > 1 then local_digits end as long_digits
+            given.*, numbers.id, {is_new} as is_new, {", ".join(columns)},
+            first_listed or coalesce(first_key.records >= {known["first_key"]}, false)
+                as first_known,
+            coalesce(last_key.records >= {known["last_key"]}, false) as last_known
         from given
+        inner join (
+            select record_key, row_number() over (order by record_key) as id from given
+        ) as numbers on given.record_key = numbers.record_key
+        {" ".join(joins)}
     """)
-    return int(_one(connection, "select count(*) from person")[0])
 
 
 def _frequencies(connection: duckdb.DuckDBPyConnection, column: str) -> dict[str, Any]:
     """How many records have each value; those of fewer than `_PEOPLE` people are left out."""
-    total = _one(connection, f"select count({column}) from person")[0]
+    total = _one(connection, f"select count({column}) from given")[0]
     rows = connection.execute(f"""
-        select {column}, count(*) as records from person where {column} is not null
+        select {column}, count(*) as records from given where {column} is not null
         group by {column}
         having count(distinct coalesce(name_key, mailbox)) >= {_PEOPLE}
         order by records desc, {column}
@@ -521,7 +573,7 @@ def _pairs(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> int
     present = " and ".join(f"{c} is not null" for c in columns)
     return int(_one(connection, f"""
         select coalesce(sum(n * (n - 1) // 2), 0)
-        from (select count(*) as n from person where {present} group by {", ".join(columns)})
+        from (select count(*) as n from people where {present} group by {", ".join(columns)})
     """)[0])  # fmt: skip
 
 
@@ -529,70 +581,48 @@ def _block(
     connection: duckdb.DuckDBPyConnection, blocking: Sequence[Mapping[str, Any]], *, only_new: bool
 ) -> None:
     """Table `blocked`: the pairs of numbers that any of the used rules brings together."""
-    touches = "and (l.is_new or r.is_new)" if only_new else ""
-    rules = [
-        "select l.id as join_key_l, r.id as join_key_r from person as l inner join person as r on "
-        + " and ".join(f"l.{c} = r.{c}" for c in rule["columns"])
-        + f" where l.id < r.id {touches}"
-        for rule in blocking
-        if rule["used"]
-    ]
-    connection.execute(
-        "create temp table blocked as select *, '0' as match_key from ("
-        + " union ".join(rules)
-        + ")"
-    )
+    rules = []
+    for rule in blocking:
+        if not rule["used"]:
+            continue
+        equal = " and ".join(f"l.{c} = r.{c}" for c in rule["columns"])
+        if only_new:  # a few look for their like among all
+            rules.append(
+                "select least(l.id, r.id) as l, greatest(l.id, r.id) as r"
+                f" from (from people where is_new) as l inner join people as r on {equal}"
+                " where l.id < r.id or (l.id > r.id and not r.is_new)"
+            )
+        else:
+            rules.append(
+                "select l.id as l, r.id as r from people as l"
+                f" inner join people as r on {equal} where l.id < r.id"
+            )
+    rows = " union all ".join(rules) or "select 0 as l, 0 as r where false"
+    connection.execute(f"create temp table blocked as select distinct l, r from ({rows})")
 
 
 def _odds(connection: duckdb.DuckDBPyConnection, rows: int) -> float:
     """Share of all pairs that are one person."""
     rules = " union ".join(
-        "select l.id as a, r.id as b from person as l"
-        f" inner join person as r on {rule} where l.id < r.id"
+        "select l.id as a, r.id as b from people as l"
+        f" inner join people as r on {rule} where l.id < r.id"
         for rule in _CERTAIN
     )
     pairs = _one(connection, f"select count(*) from ({rules})")[0]
     return float(min(0.5, max(pairs, 1) / _RECALL / max(1, rows * (rows - 1) / 2)))
 
 
-def _linker(
-    connection: duckdb.DuckDBPyConnection, model: Mapping[str, Any], settings: Mapping[str, Any]
-) -> Any:
-    """A Splink linker over `person`, with the term frequencies of the model."""
+def _linker(connection: duckdb.DuckDBPyConnection, settings: Mapping[str, Any]) -> Any:
+    """A Splink linker over `people`, with the frequencies that they carry."""
     from splink import DuckDBAPI, Linker
 
-    for column in FREQUENCIES:
-        frequency = model["frequencies"][column]
-        connection.register(
-            f"frequency_of_{column}",
-            pa.table({"value": pa.array(frequency["values"], pa.string()),
-                      "records": pa.array(frequency["records"], pa.int64())}),
-        )  # fmt: skip
-        # a value that is new to the model is as rare as can be
-        connection.execute(f"""
-            create or replace temp table tf_{column} as
-            select
-                person.{column},
-                coalesce(any_value(known.records), 1) / {max(1, frequency["total"])}::double
-                    as tf_{column}
-            from person left join frequency_of_{column} as known on person.{column} = known.value
-            where person.{column} is not null
-            group by person.{column}
-        """)
-    common = {c: max(4, 2e-5 * model["frequencies"][c]["total"]) for c in ("first_key", "last_key")}
-    connection.execute(f"""
-        create or replace temp table compared as
-        select
-            person.*,
-            first_listed or coalesce(first.records >= {common["first_key"]}, false) as first_known,
-            coalesce(last.records >= {common["last_key"]}, false) as last_known
-        from person
-        left join frequency_of_first_key as first on person.first_key = first.value
-        left join frequency_of_last_key as last on person.last_key = last.value
-    """)
     api = DuckDBAPI(connection)
-    linker = Linker(api.register("compared"), dict(settings), log_level=None)
+    linker = Linker(api.register("people"), dict(settings), log_level=None)
     for column in FREQUENCIES:
+        connection.execute(f"""
+            create temp table tf_{column} as
+            select distinct {column}, tf_{column} from people where {column} is not null
+        """)
         linker.table_management.register_term_frequency_lookup(api.register(f"tf_{column}"), column)
     return linker
 
@@ -623,13 +653,8 @@ def _settled(settings: dict[str, Any], *, few: bool) -> dict[str, Any]:
     return settings
 
 
-def _judge(
-    connection: duckdb.DuckDBPyConnection,
-    scored: str,
-    settings: Mapping[str, Any],
-    limits: Thresholds,
-) -> pa.Table:
-    """Scored pairs with their level and evidence."""
+def _judged(settings: Mapping[str, Any], limits: Thresholds, pairs: str) -> str:
+    """A query of those of the pairs (a query of l and r) that matter: their level and evidence."""
     place: dict[tuple[str, str], int] = {}
     evidence = []
     for comparison in settings["comparisons"]:
@@ -637,12 +662,10 @@ def _judge(
         levels = [c for c in comparison["comparison_levels"] if not c.get("is_null_level")]
         labels = [c["label_for_charts"] for c in reversed(levels)]  # Splink counts from the last
         place |= {(name, label): number for number, label in enumerate(labels)}
-        adjusted = any("tf_adjustment_column" in c for c in levels)
-        weight = f"mw_{name} + mw_tf_adj_{name}" if adjusted else f"mw_{name}"
         texts = ", ".join(f"'{label}'" for label in labels)
         evidence.append(
             f"case when gamma_{name} >= 0 then struct_pack(comparison := '{name}',"
-            f" level := [{texts}][gamma_{name} + 1], weight := {weight}) end"
+            f" level := [{texts}][gamma_{name} + 1], weight := weight_{name}) end"
         )
 
     def at(comparison: str, label: str) -> str:
@@ -666,24 +689,21 @@ def _judge(
     needs = "".join(
         f" and gamma_{c} >= {place[c, label]}" for c, label in sorted(limits.needs.items())
     )
-    return (
-        connection.execute(f"""
+    pairs = weighed(settings, pairs=pairs, also=("family_key", "is_family_mailbox"))
+    return f"""
         with pairs as (
             select
-                scored.*,
-                l.record_key as left_key,
-                r.record_key as right_key,
+                *,
                 {contradicts} as contradicts,
                 {at("email", "same mailbox")} or {at("phone", "same")}
-                or ({at("email", "same group mailbox")} and l.is_family_mailbox) as shares,
-                {at("address", "same")} and l.family_key = r.family_key as lives_with,
+                or ({at("email", "same group mailbox")} and is_family_mailbox_l) as shares,
+                {at("address", "same")} and family_key_l = family_key_r as lives_with,
                 {personal} as personal,
                 gamma_phone <> 0 and gamma_email not in (
                     {place["email", "different"]}, {place["email", "same domain"]}
                 ) as reachable_as_one
-            from {scored} as scored
-            inner join person as l on scored.id_l = l.id
-            inner join person as r on scored.id_r = r.id
+            from ({pairs})
+            where match_probability >= {min(limits.review, limits.household)}
         ),
 
         judged as (
@@ -706,14 +726,15 @@ def _judge(
         )
 
         select
-            left_key, right_key, match_weight, match_probability, level,
+            lefts.record_key as left_key,
+            rights.record_key as right_key,
+            match_weight, match_probability, level,
             list_filter([{", ".join(evidence)}], lambda x: x is not null) as evidence
         from judged
+        inner join people as lefts on judged.l = lefts.id
+        inner join people as rights on judged.r = rights.id
         where level is not null
-    """)
-        .to_arrow_table()
-        .cast(EDGES)
-    )
+    """
 
 
 def settle(edges: pa.Table, identifiers: pa.Table, shared: pa.Table) -> pa.Table:
@@ -751,23 +772,21 @@ def settle(edges: pa.Table, identifiers: pa.Table, shared: pa.Table) -> pa.Table
                 ]) as personal
             from given_edges;
 
-            create temp table common as
-            select
-                edge.left_key, edge.right_key, edge.level, edge.named,
-                l.identifier_type, l.identifier_value
+            -- tied by nothing but what a household shares, and one of the two has no first name
+            create temp table nameless as
+            with of_several as (
+                from identifiers semi join shared using (identifier_type, identifier_value)
+            )
+
+            select distinct edge.left_key, edge.right_key
             from edge
-            inner join identifiers as l on edge.left_key = l.record_key
-            inner join identifiers as r
+            inner join of_several as l on edge.left_key = l.record_key
+            inner join of_several as r
                 on
                     edge.right_key = r.record_key
                     and l.identifier_type = r.identifier_type
-                    and l.identifier_value = r.identifier_value;
-
-            -- tied by nothing but what a household shares, and one of the two has no first name
-            create temp table nameless as
-            select distinct left_key, right_key
-            from common semi join shared using (identifier_type, identifier_value)
-            where level = 'merge' and not named
+                    and l.identifier_value = r.identifier_value
+            where edge.level = 'merge' and not edge.named
         """)
         ties = connection.execute("""
             select record_key, identifier_type, identifier_value, 0 as strength
@@ -779,6 +798,7 @@ def settle(edges: pa.Table, identifiers: pa.Table, shared: pa.Table) -> pa.Table
             union all
             select unnest([left_key, right_key]), 'alone', unnest([left_key, right_key]), 0
             from edge
+            where level = 'merge' and not personal
         """).to_arrow_table()
         connection.register(
             "person_of", cluster_records(ties, max_cluster_size=max(1, ties.num_rows))
@@ -819,6 +839,5 @@ def settle(edges: pa.Table, identifiers: pa.Table, shared: pa.Table) -> pa.Table
             left join nameless
                 on edge.left_key = nameless.left_key and edge.right_key = nameless.right_key
             left join weak on edge.left_key = weak.left_key and edge.right_key = weak.right_key
-            order by edge.left_key, edge.right_key
         """).to_arrow_table()
         return settled.cast(EDGES)

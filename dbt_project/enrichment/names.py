@@ -115,10 +115,22 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         from {records}
     );
 
-    -- each name is worked on once, however many records carry it
+    -- each name is worked on once, however many records carry it: from a table of its own, or the
+    -- condition on its folded form would be asked of every record
+    create or replace temp table given_first_names as
+    select distinct first_name from split_names where first_name is not null;
+
+    create or replace temp table given_last_names as
+    select distinct last_name from split_names where last_name is not null;
+
+    create or replace temp table given_mailboxes as
+    select distinct email, mailbox_kind from {records} where email is not null;
+
     create or replace temp table first_names as
     select
         names.first_name, names.first_written, names.first_key, names.first_whole,
+        left(names.first_key, 1) as initial,
+        regexp_replace(names.first_key, '(ina|ine|ane|eta|ete|[aeio])$', '') as first_stem,
         coalesce(nicknames.forms, [names.first_key]) as first_forms,
         nicknames.key is not null as first_listed
     from (
@@ -129,7 +141,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
             select
                 first_name,
                 folded(regexp_replace(trim(first_name), '{_TITLES}', '', 'i')) as folded
-            from (select distinct first_name from split_names where first_name is not null)
+            from given_first_names
             where folded not in ({no_names})
         )
     ) as names
@@ -138,6 +150,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     create or replace temp table last_names as
     select
         last_name, folded as last_written, spelling(folded) as last_key,
+        regexp_replace(last_key, '[aeio]$', '') as last_stem,
         list_filter(
             list_transform(string_split(folded, ' '), lambda x: spelling(x)),
             lambda x: length(x) > 3
@@ -148,7 +161,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
         ) as family_key
     from (
         select last_name, folded(last_name) as folded
-        from (select distinct last_name from split_names where last_name is not null)
+        from given_last_names
         where folded not in ({no_names})
     );
 
@@ -192,7 +205,9 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
             as local_key,
         case when not is_group then nullif(regexp_replace(local_part, '[^a-z]', '', 'g'), '') end
             as local_letters,
-        case when not is_group then regexp_replace(local_part, '\D', '', 'g') end as local_digits
+        case when not is_group then regexp_replace(local_part, '\D', '', 'g') end as local_digits,
+        left(local_letters, 4) as local_start,
+        case when length(local_digits) > 1 then local_digits end as long_digits
     from (
         select
             email,
@@ -208,7 +223,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
                 mailbox_kind,
                 split_part(lower(trim(email)), '@', 2) as domain,
                 split_part(split_part(lower(trim(email)), '@', 1), '+', 1) as local_part
-            from (select distinct email, mailbox_kind from {records} where email is not null)
+            from given_mailboxes
             where regexp_full_match(trim(email), '[^@\s]+@[^@\s]+\.[^@\s.]+')
         )
     );
@@ -217,12 +232,15 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     select
         records.record_key, records.source,
         first_names.first_written, first_names.first_key, first_names.first_whole,
-        first_names.first_forms, first_names.first_listed,
-        last_names.last_written, last_names.last_key, last_names.last_parts, last_names.family_key,
+        first_names.first_forms, first_names.first_listed, first_names.first_stem,
+        first_names.initial,
+        last_names.last_written, last_names.last_key, last_names.last_parts, last_names.last_stem,
+        last_names.family_key,
         least(first_names.first_whole, last_names.last_key)
             || ' ' || (greatest(first_names.first_whole, last_names.last_key)) as name_key,
         mailboxes.mailbox, mailboxes.group_mailbox, mailboxes.is_family_mailbox,
-        mailboxes.local_key, mailboxes.local_letters, mailboxes.local_digits, mailboxes.domain,
+        mailboxes.local_key, mailboxes.local_letters, mailboxes.local_digits,
+        mailboxes.local_start, mailboxes.long_digits, mailboxes.domain,
         case when length(digits) >= 7 then right(digits, 8) end as phone_tail,
         strftime(records.birth_date, '%Y%m%d') as born,
         streets.street_key, streets.street_number, cities.city_key,
@@ -230,6 +248,7 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
             as postal_key,
         streets.street_key || ' ' || streets.street_number || ' '
             || coalesce(cities.city_key, compact) as address_key,
+        coalesce(address_key, postal_key, cities.city_key) as place,
         companies.company_key
     from (
         select
@@ -248,7 +267,6 @@ def normalise(connection: duckdb.DuckDBPyConnection, records: str, result: str) 
     left join streets on records.street = streets.street
     left join cities on records.city = cities.city
     left join companies on records.company_name = companies.company_name
-    order by records.record_key
     """)
 
 

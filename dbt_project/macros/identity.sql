@@ -15,10 +15,10 @@
 {#- Where mail to an address ends up: case, sub-address (`+shop`) and Gmail's dots do not matter. -#}
 {% macro normal_email(column) -%}
     case
-        when regexp_full_match(lower(trim({{ column }})), '[^@\s]+@(gmail|googlemail)\.com')
+        when not regexp_full_match(trim({{ column }}), '[^@\s]+@[^@\s]+\.[^@\s.]+') then null
+        when split_part(lower(trim({{ column }})), '@', 2) in ('gmail.com', 'googlemail.com')
             then replace(split_part(split_part(lower(trim({{ column }})), '@', 1), '+', 1), '.', '') || '@gmail.com'
-        when regexp_full_match(lower(trim({{ column }})), '[^@\s]+@[^@\s]+\.[^@\s.]+')
-            then split_part(split_part(lower(trim({{ column }})), '@', 1), '+', 1) || '@' || split_part(lower(trim({{ column }})), '@', 2)
+        else split_part(split_part(lower(trim({{ column }})), '@', 1), '+', 1) || '@' || split_part(lower(trim({{ column }})), '@', 2)
     end
 {%- endmacro %}
 

@@ -37,6 +37,7 @@ class Models:
 
     order: list[tuple[str, str | None]]
     folder: Path
+    views: frozenset[str] = frozenset()
 
 
 def compile_models(base: Path, **identity: Any) -> Models:
@@ -85,7 +86,8 @@ def compile_models(base: Path, **identity: Any) -> Models:
 
     for name in sorted(models):
         add(name)
-    return Models(order, DBT_PROJECT_DIR / "models" / "identity")
+    views = frozenset(n for n, m in models.items() if m["config"]["materialized"] == "view")
+    return Models(order, DBT_PROJECT_DIR / "models" / "identity", views)
 
 
 @cache
@@ -169,6 +171,9 @@ class Resolution:
         """Build all models, keep ids, events and model; returns the customer of each record."""
         c = self.connection
         for name, sql in self.models.order:
+            if name in self.models.views:
+                c.execute(f"create or replace view identity.{name} as {sql}")
+                continue
             if sql is None:
                 made = _python_model(self.models.folder / f"{name}.py", c)
                 c.register("made", made)
@@ -209,7 +214,9 @@ def _python_model(path: Path, connection: duckdb.DuckDBPyConnection) -> Any:
     spec.loader.exec_module(module)
     shim = SimpleNamespace(
         config=lambda **_: None,
-        ref=lambda name: connection.table(f"identity.{name}"),
+        ref=lambda name: connection.table(
+            f"{'identity' if name.startswith('int_') else 'reference'}.{name}"
+        ),
         this=_This("identity", path.stem),
     )
     return module.model(shim, connection)

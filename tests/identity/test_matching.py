@@ -26,7 +26,7 @@ def records(*rows: dict[str, Any]) -> pa.Table:
 
 
 def forms(column: str, *rows: dict[str, Any]) -> list[Any]:
-    return comparable(records(*rows))[column].to_pylist()
+    return comparable(records(*rows)).sort_by("record_key")[column].to_pylist()
 
 
 @pytest.fixture(scope="module")

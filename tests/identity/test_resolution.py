@@ -6,6 +6,8 @@ from hashlib import md5
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dbt_project.enrichment.matching import FORM
 from ingestion.errors import SettingError
@@ -388,3 +390,62 @@ def test_an_erasure_is_told_once_and_again_only_after_a_return(company: Resoluti
     assert [e[1] for e in company.events("erasure")] == [before["shop:1"]] * 2
     ids = "select count(distinct event_id) from identity.int_identity__ledger"
     assert company.connection.execute(ids).fetchone() == (3,)
+
+
+_KEPT = ("registry", "ledger", "decisions", "settings")
+first = st.sampled_from(["Anna", "Bernd", "Clara", None])
+last = st.sampled_from(["Vogel", "Krause", None])
+row = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from([f"{s}:{n}" for s in ("shop", "crm", "bank") for n in range(5)]),
+        "first_name": first, "last_name": last,
+        "email": st.sampled_from([None, "a@x.org", "b@x.org", "c@x.org", "info@x.org"]),
+        "phone": st.sampled_from([None, None, "+4930901820", "+4930901821"]),
+        "street": st.sampled_from([None, "Hauptstr. 7"]), "city": st.just("Berlin"),
+    }
+)  # fmt: skip
+step = st.one_of(
+    st.tuples(st.just("put"), st.lists(row, min_size=1, max_size=6, unique_by=lambda r: r["id"])),
+    st.tuples(st.just("remove"), st.lists(row, min_size=1, max_size=2)),
+    st.tuples(st.sampled_from(["merge", "apart"]), st.lists(row, min_size=2, max_size=2)),
+)
+
+
+@settings(max_examples=4, deadline=None)
+@given(steps=st.lists(step, min_size=2, max_size=3))
+def test_a_company_that_grew_is_the_one_that_is_built_from_nothing(
+    models: Models, steps: list[tuple[str, list[dict[str, object]]]]
+) -> None:
+    """Records come, change and go, people decide: all tables are those of one build of all."""
+    grown = Resolution(models, preset="default", max_records=6)
+    grown.put(*({"id": f"shop:{n}", "first_name": f"Kar{n}o", "last_name": f"Nuk{n}mann"}
+                for n in range(10, 14)))  # fmt: skip
+    grown.build()
+    for kind, rows in steps:
+        keys = [str(r["id"]) for r in rows]
+        if kind == "put":
+            grown.put(*rows)
+        elif kind == "remove":
+            grown.remove(*keys)
+        elif keys[0] != keys[1]:
+            grown.decide(kind, *keys)
+        kept = {
+            t: grown.connection.table(f"identity.int_identity__{t}").to_arrow_table() for t in _KEPT
+        }
+        grown.build()
+    fresh = Resolution(models, preset="default", max_records=6)
+    for table, rows_before in kept.items():
+        name = f"identity.int_identity__{table}"
+        fresh.connection.execute(f"delete from {name}")
+        fresh.connection.register("rows", rows_before)
+        fresh.connection.execute(f"insert into {name} from rows")
+    people = grown.connection.table("unified.person_records").to_arrow_table()
+    fresh.connection.register("rows", people)
+    fresh.connection.execute("insert into unified.person_records from rows")
+    fresh.build()
+    for table in ("identifiers", "edges", "ties", "clusters", "strict_clusters",
+                  "loose_clusters", "assignments", "candidates", "events"):  # fmt: skip
+        query = f"select * from identity.int_identity__{table} order by all"
+        assert (
+            grown.connection.execute(query).fetchall() == fresh.connection.execute(query).fetchall()
+        ), table

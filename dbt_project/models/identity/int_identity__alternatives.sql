@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 {#- Who each record would be under identities stricter and looser than the one in use. -#}
 {% for identity, model, key in [
     ('strict', 'int_identity__strict_clusters', 'cluster_key'), ('default', 'int_identity__assignments', 'customer_id'),

@@ -15,7 +15,8 @@ recorded as (
         records.source,
         true as is_stated,
         coalesce(records.updated_at, records.created_at) as changed_at,
-        coalesce({{ normal_email('records.email') }}, lower(trim(records.email))) as email,
+        {{ normal_email('records.email') }} as mailbox,
+        coalesce(mailbox, lower(trim(records.email))) as email,
         coalesce(phones.e164, records.phone) as phone,
         phones.e164 is not null as has_e164,
         records.first_name,
@@ -29,7 +30,7 @@ recorded as (
 ),
 
 inferred as (
-    select record_key, source, false as is_stated, {{ normal_email('email') }} as email
+    select record_key, source, false as is_stated, mailbox, mailbox as email
     from {{ ref('int_identity__person_records') }}
     where record_type = 'inferred' and email is not null
 ),
@@ -57,36 +58,50 @@ placeholders as (
     where identifier_type = 'email' and blocked_by = 'placeholder'
 ),
 
-cells as (
-    {% for name in attributes %}
+-- what is true of the whole record is asked once for it, not for each of its values
+offered as (
     select
+        records.*,
+        assignments.customer_id,
+        records.mailbox is not null
+        and placeholders.email is null
+        and not coalesce(mail.bounced_at > coalesce(mail.read_at, '-infinity'), false) as has_valid_email,
+        mail.read_at is not null as has_verified_email
+    from records
+    inner join assignments on records.record_key = assignments.record_key
+    left join mail on records.email = mail.email
+    left join placeholders on records.email = placeholders.email
+),
+
+cells as (
+    select
+        customer_id,
         record_key,
         source,
         is_stated,
         changed_at,
-        '{{ name }}' as attribute,
-        {{ name }} as value,
-        {{ {'phone': 'has_e164', 'email': normal_email('email') ~ ' is not null'}.get(name, 'true') }} as is_valid
-    from records
-    where nullif(trim({{ name }}), '') is not null
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+        unnest([
+            {% for name in attributes %}
+            struct_pack(
+                attribute := '{{ name }}',
+                value := {{ name }},
+                is_valid := {{ {'phone': 'has_e164', 'email': 'has_valid_email'}.get(name, 'true') }},
+                is_verified := {{ 'has_verified_email' if name == 'email' else 'cast(null as boolean)' }}
+            ){{ ',' if not loop.last }}
+            {% endfor %}
+        ]) as cell
+    from offered
 )
 
 select
-    assignments.customer_id,
-    cells.record_key,
-    cells.source,
-    cells.is_stated,
-    cells.changed_at,
-    cells.attribute,
-    cells.value,
-    cells.is_valid and not (
-        cells.attribute = 'email'
-        and (placeholders.email is not null or coalesce(mail.bounced_at > coalesce(mail.read_at, '-infinity'), false))
-    ) as is_valid,
-    case when cells.attribute = 'email' then mail.read_at is not null end as is_verified
+    customer_id,
+    record_key,
+    source,
+    is_stated,
+    changed_at,
+    cell.attribute,
+    cell.value,
+    cell.is_valid,
+    cell.is_verified
 from cells
-inner join assignments on cells.record_key = assignments.record_key
-left join mail on case cells.attribute when 'email' then cells.value end = mail.email
-left join placeholders on case cells.attribute when 'email' then cells.value end = placeholders.email
+where nullif(trim(cell.value), '') is not null

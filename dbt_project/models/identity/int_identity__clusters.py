@@ -4,14 +4,18 @@
 def model(dbt, session):
     dbt.config(materialized="table")
     from dbt_project.enrichment.clusters import cluster_records
+    from dbt_project.enrichment.neighbourhoods import rest
 
     settings = dbt.ref("int_identity__settings")
     ties = dbt.ref("int_identity__ties")
-    apart = dbt.ref("int_identity__apart")
+    apart = dbt.ref("int_identity__apart").project("left_key, right_key")
     accounts = dbt.ref("int_identity__sole_accounts")
-    return cluster_records(
-        ties.to_arrow_table(),
+    now = dbt.ref("int_identity__neighbourhoods")
+    left = rest(session, dbt.this, now)
+    made = cluster_records(
+        left.of(ties).to_arrow_table(),
         settings.project("max_records").fetchone()[0],
-        apart=apart.project("left_key, right_key").to_arrow_table(),
-        accounts=accounts.to_arrow_table(),
+        apart=left.of(apart, "left_key").to_arrow_table(),
+        accounts=left.of(accounts).to_arrow_table(),
     )
+    return left.and_kept(session, made)

@@ -6,13 +6,6 @@ with blocked as (
     where blocked_by is not null and identifier_type in ('email', 'phone')
 ),
 
-recorded as (
-    select
-        *,
-        {{ normal_email('email') }} as mailbox
-    from {{ ref('int_identity__person_records') }}
-),
-
 given as (
     select
         records.record_key,
@@ -32,7 +25,7 @@ given as (
         records.city,
         records.country,
         records.company_name
-    from recorded as records
+    from {{ ref('int_identity__person_records') }} as records
     left join {{ ref('int_identity__phones') }} as phones
         on records.phone = phones.phone and records.country is not distinct from phones.country
     left join blocked as mailboxes
@@ -78,5 +71,5 @@ records as (
     left join lone_last_names as lone on given.record_key = lone.record_key and given.first_name is null
 )
 
-select *, md5(cast(to_json(records) as varchar)) as content_hash
+select *, cast(hash(records) as varchar) as content_hash
 from records

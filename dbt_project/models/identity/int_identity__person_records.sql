@@ -17,6 +17,7 @@ with recorded as (
         merged_into_id,
         other_record_key,
         email,
+        {{ normal_email('email') }} as mailbox,
         other_emails,
         phone,
         first_name,
@@ -52,6 +53,7 @@ inferred as (
         'inferred' as record_type,
         min(substr(record_key, strpos(record_key, ':') + 1)) as source_record_id,
         min(email) filter (where record_key like '%:guest:%') as email,
+        {{ normal_email("min(email) filter (where record_key like '%:guest:%')") }} as mailbox,
         min(anonymous_id) filter (where record_key like '%:visitor:%') as anonymous_id
     from mentioned
     where

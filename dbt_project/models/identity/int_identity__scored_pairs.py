@@ -5,8 +5,6 @@ def model(dbt, session):
     dbt.config(materialized="table")
     import json
 
-    import pyarrow as pa
-
     from dbt_project.enrichment import matching
     from dbt_project.enrichment.former import former
 
@@ -15,16 +13,15 @@ def model(dbt, session):
     fresh = dbt.ref("int_identity__fresh").project("record_key")
     people = dbt.ref("int_identity__comparable")
     before = former(session, dbt.this)
-    learned, everybody = json.loads(learned), people.to_arrow_table()
-    new = fresh.to_arrow_table()["record_key"]
-    if before is None or len(new) == everybody.num_rows:
-        return matching.score(everybody, learned, preset=preset)
+    learned, new = json.loads(learned), fresh.to_arrow_table()["record_key"]
+    if before is None or len(new) == people.count("*").fetchone()[0]:
+        return matching.score(people.to_arrow_table(), learned, preset=preset)
     same = people.project("record_key").except_(fresh)
     for side in ("left_key", "right_key"):
         before = before.join(
             same.project(f"record_key as {side}").set_alias(side), side, how="semi"
         )
-    kept = before.to_arrow_table()
-    if not len(new):
-        return kept
-    return pa.concat_tables([kept, matching.score(everybody, learned, new=new, preset=preset)])
+    if not len(new) or matching.PRESETS[preset] is None:
+        return before
+    around = matching.near(session, people, fresh, learned).to_arrow_table()
+    return before.union(session.from_arrow(matching.score(around, learned, new=new, preset=preset)))

@@ -17,7 +17,12 @@ with identifiers as (
             identifiers.record_key = odd.record_key
             and identifiers.identifier_type = odd.identifier_type
             and identifiers.identifier_value = odd.identifier_value
-    where identifiers.blocked_by is null and shared.identifier_type is null and odd.record_key is null
+    where
+        identifiers.blocked_by is null
+        and shared.identifier_type is null
+        and odd.record_key is null
+        -- what a single record has ties it to nobody; each is tied to itself
+        and (identifiers.sharing_records > 1 or identifiers.identifier_value = identifiers.record_key)
 ),
 
 pairs as (

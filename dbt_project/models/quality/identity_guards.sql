@@ -1,7 +1,7 @@
 {#- What each guard of identity resolution has kept from being one customer. Pairs are those that the guard's own
     identifiers or ties would have tied and that are two customers now. -#}
 with clusters as (
-    select record_key, cluster_key from {{ ref('int_identity__clusters') }}
+    select record_key, cluster_key, whole_key, whole_size from {{ ref('int_identity__clusters') }}
 ),
 
 blocked as (
@@ -70,13 +70,12 @@ identifiers as (
 
 uncut as (
     select
-        uncut.cluster_key as whole,
-        clusters.cluster_key as part,
-        any_value(uncut.cluster_size) as whole_size,
+        whole_key as whole,
+        cluster_key as part,
+        any_value(whole_size) as whole_size,
         count(*) as records
-    from {{ ref('int_identity__uncut_clusters') }} as uncut
-    inner join clusters on uncut.record_key = clusters.record_key
-    group by all
+    from clusters
+    group by whole_key, cluster_key
 ),
 
 wholes as (
@@ -91,11 +90,10 @@ wholes as (
 
 -- why a group was taken apart: the first of these that is true of it
 kept_apart as (
-    select uncut.cluster_key as whole, apart.reason
+    select l.whole_key as whole, apart.reason
     from {{ ref('int_identity__apart') }} as apart
-    inner join {{ ref('int_identity__uncut_clusters') }} as uncut on apart.left_key = uncut.record_key
-    inner join {{ ref('int_identity__uncut_clusters') }} as other
-        on apart.right_key = other.record_key and uncut.cluster_key = other.cluster_key
+    inner join clusters as l on apart.left_key = l.record_key
+    inner join clusters as r on apart.right_key = r.record_key and l.whole_key = r.whole_key
 ),
 
 reasons as (
