@@ -179,6 +179,29 @@ class Marts:
         ]
         return shown, [row["name"] for row in definitions if row["kpi_id"] not in fed]
 
+    def by_identity(self, month: date) -> dict[str, list[float]]:
+        """What KPIs that count people would be in this month under each identity."""
+        rows = self.rows(
+            """
+            select kpi_id, list(value order by identity) as figures
+            from marts.identity_sensitivity
+            where period = ? and value is not null
+            group by kpi_id
+            """,
+            f"{month:%Y-%m}",
+        )
+        return {row["kpi_id"]: row["figures"] for row in rows}
+
+    def identity_accuracy(self) -> dict[str, dict[str, Any]]:
+        """How right the identity in use is, by measure; empty where no record is labelled."""
+        rows = self.rows(
+            """
+            select measure, value, ci_low, ci_high, records, called_pairs, true_pairs
+            from marts.identity_accuracy where method = 'default' and dimension = 'all'
+            """
+        )
+        return {row["measure"]: row for row in rows}
+
     def customers_by_stage(self) -> dict[str, int]:
         rows = self.rows(
             """
