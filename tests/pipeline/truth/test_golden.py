@@ -130,7 +130,8 @@ def test_sensitivity_brackets_what_is_used(simulated: "Simulated") -> None:
     values = dict(rows)
     assert values["loose"] <= values["default"] <= values["strict"]
     compared = simulated.ask("""
-        select k.kpi_id, count(*), count(*) filter (round(s.value, 9) is distinct from round(k.value, 9))
+        select k.kpi_id, count(*),
+            count(*) filter (round(s.value, 9) is distinct from round(k.value, 9))
         from w.marts.kpi_values as k
         left join w.marts.identity_sensitivity as s
             on s.kpi_id = k.kpi_id and s.identity = 'default'
