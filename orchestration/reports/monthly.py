@@ -130,6 +130,12 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
         (kpi, _kpi_row(kpi, month, recent, currency, by_identity.get(kpi.kpi_id, [])))
         for kpi in kpis
     ]
+    unknown = [
+        kpi.name
+        for kpi in kpis
+        if kpi.is_headline and kpi.level != "none" and month in kpi.readings
+        and kpi.kpi_id not in by_identity
+    ]  # fmt: skip
     stages = [
         {
             "name": stage,
@@ -155,6 +161,7 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
         "unclear": [_unclear_sentence(kpi, month, currency) for kpi in unclear],
         "compared": len(clear) + len(unclear),
         "depends_on_identity": any(row["by_identity"] for _, row in rows),
+        "not_by_identity": words.listed(unknown) if unknown else None,
         "stages": stages,
         "charts": {
             "stages": _stages_chart(by_stage, words.day(as_of)),

@@ -55,6 +55,7 @@ class Kpi:
     unit: str
     stage: str
     owner_team: str
+    level: str
     better: str
     is_headline: bool
     interval: str | None
@@ -166,7 +167,7 @@ class Marts:
         # Shares and means first: they say how it goes, counts say how much of it there was.
         definitions = self.rows(
             """
-            select kpi_id, kpi_version as version, name, unit, stage, owner_team, better,
+            select kpi_id, kpi_version as version, name, unit, stage, owner_team, level, better,
                 is_headline, interval, definition, source
             from marts.dim_kpis
             order by interval is null, name, kpi_id

@@ -66,6 +66,7 @@ def kpi(kpi_id: str, name: str, unit: str, stage: str, interval: str | None) -> 
         "unit": unit,
         "stage": stage,
         "owner_team": f"team of {kpi_id}",
+        "level": "customer" if kpi_id in ("nps", "csat", "revenue") else "none",
         "better": "higher",
         "is_headline": kpi_id != "csat_per_order",
         "interval": interval,

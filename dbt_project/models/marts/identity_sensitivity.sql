@@ -186,8 +186,18 @@ measured as (
         cast({{ numerator }} as double) / nullif({{ denominator }}, 0) as value,
         cast({{ numerator }} as double) as numerator, cast({{ denominator }} as double) as denominator
     from figures
-    {{ 'union all' if not loop.last }}
+    union all
     {% endfor %}
+    select
+        'cac_blended' as kpi_id, figures.identity, figures.period,
+        cast(media.media_reporting as double) / nullif(figures.new_customers, 0) as value,
+        cast(media.media_reporting as double) as numerator, cast(figures.new_customers as double) as denominator
+    from figures
+    inner join {{ ref('unit_economics') }} as media
+        on figures.period = strftime(media.month_start, '%Y-%m') and media.cac_blended is not null
+    union all by name
+    select kpi_id, identity, period, value, numerator, denominator
+    from {{ ref('int_kpis__visitors_by_identity') }}
 ),
 
 final as (
