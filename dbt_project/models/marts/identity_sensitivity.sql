@@ -60,6 +60,45 @@ orders as (
     where facts.is_valid
 ),
 
+-- as int_commerce__active_customers has it, with the span after which the identity in use calls customers lost
+purchases as (
+    select
+        identity,
+        person,
+        ordered_on,
+        lead(ordered_on) over (partition by identity, person order by order_number) as next_on
+    from orders
+),
+
+lapsed as (
+    select max(lapsed_after_days) as days from {{ ref('customer_retention') }}
+),
+
+actives as (
+    select purchases.identity, purchases.person, cast(boundaries.boundary as date) as month_start
+    from purchases
+    cross join lapsed,
+        unnest(generate_series(
+            date_trunc('month', purchases.ordered_on) + interval 1 month,
+            cast(least(
+                coalesce(purchases.next_on, {{ reporting_date(as_of()) }}),
+                purchases.ordered_on + cast(lapsed.days as integer)
+            ) as timestamp),
+            interval 1 month
+        )) as boundaries (boundary)
+),
+
+retained as (
+    select actives.identity, actives.month_start, count(*) as at_start, count(later.person) as kept
+    from actives
+    left join actives as later
+        on
+            actives.identity = later.identity
+            and actives.person = later.person
+            and later.month_start = actives.month_start + interval 1 month
+    group by actives.identity, actives.month_start
+),
+
 bought as (
     select *, {{ sensitivity_periods('ordered_on') }} as period from orders
 ),
@@ -195,6 +234,14 @@ measured as (
     from figures
     inner join {{ ref('unit_economics') }} as media
         on figures.period = strftime(media.month_start, '%Y-%m') and media.cac_blended is not null
+    union all by name
+    select
+        'retention_rate' as kpi_id, retained.identity, strftime(retained.month_start, '%Y-%m') as period,
+        retained.kept / retained.at_start as value,
+        retained.kept as numerator, retained.at_start as denominator
+    from retained
+    inner join {{ ref('customer_retention') }} as months
+        on retained.month_start = months.month_start and months.retention_rate is not null
     union all by name
     select kpi_id, identity, period, value, numerator, denominator
     from {{ ref('int_kpis__visitors_by_identity') }}

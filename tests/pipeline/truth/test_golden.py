@@ -144,10 +144,11 @@ def test_sensitivity_brackets_what_is_used(simulated: "Simulated") -> None:
     """)
     assert {row[0] for row in compared} == {
         "active_customers", "cac_blended", "known_reach", "new_customers", "new_website_visitors",
-        "repeat_customers", "repeat_purchase_rate", "visitor_conversion_rate", "website_visitors",
+        "repeat_customers", "repeat_purchase_rate", "retention_rate", "visitor_conversion_rate",
+        "website_visitors",
     }  # fmt: skip
     for kpi, periods, wrong in compared:
-        assert periods > 11 and wrong == 0, kpi
+        assert periods > 5 and wrong == 0, kpi
 
 
 def test_every_touch_is_stitched_or_not(simulated: "Simulated") -> None:
