@@ -244,7 +244,7 @@ measured as (
         on retained.month_start = months.month_start and months.retention_rate is not null
     union all by name
     select kpi_id, identity, period, value, numerator, denominator
-    from {{ ref('int_kpis__visitors_by_identity') }}
+    from {{ ref('int_marketing__visitors_by_identity') }}
 ),
 
 final as (
