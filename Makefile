@@ -13,7 +13,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help setup run test truth ui bench kpis lint format lock screenshots clean
+.PHONY: help setup run test truth ui docs bench kpis lint format lock screenshots clean
 help:           ## List the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -37,6 +37,9 @@ truth: $(STAMP) ## The tests against the truth with a company of any size: make 
 
 ui: $(STAMP)    ## Open Dagster on http://127.0.0.1:3000
 	@$(BIN)/cxm ui
+
+docs: $(STAMP)  ## Write dbt's docs of all models as one page: data/reports/dbt_docs.html
+	@$(BIN)/cxm docs
 
 bench: $(STAMP) ## Measure, print ratios, write bench.json
 	@$(BIN)/python -m tests.benchmarks

@@ -15,9 +15,10 @@ from ingestion.exports.mapping import LoadedMapping
 from orchestration import progress
 from orchestration.alerts import leave_alert
 from orchestration.gates import Layer
+from orchestration.kpis import kpi_assets, newest_figures
 from orchestration.lineage import column_lineage
 from orchestration.manifest import parse
-from orchestration.publish import is_done, publish_build
+from orchestration.publish import DATABASE_NAME, is_done, publish_build
 from orchestration.reports import write_report
 from orchestration.settings import DBT_PROJECT_DIR, Settings, now
 from orchestration.sources import lake_tables, load_source
@@ -51,6 +52,7 @@ def build_assets(
         _identity_registry(settings, marts),
         _published_marts(settings, marts),
         _monthly_report(settings),
+        kpi_assets(mapping, list(models.keys)),
     ]
     return assets, [_gates(settings)], {"dbt": DbtCliResource(project_dir=project)}
 
@@ -312,12 +314,14 @@ def _published_marts(settings: Settings, marts: Sequence[dg.AssetKey]) -> dg.Ass
         ),
         description="The marts as BI tools read them: published/current, swapped in one step.",
     )
-    def published_marts() -> dg.MaterializeResult:
+    def published_marts(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with (
             progress.step("publishing"),
             settings.warehouse_lock(),
         ):
             publication = publish_build(settings)
+        for figure in newest_figures(settings.published / "current" / DATABASE_NAME):
+            context.log_event(figure)
         return dg.MaterializeResult(
             metadata={
                 "version": publication.version,

@@ -134,6 +134,17 @@ def audit(as_json: Json = False) -> None:
 
 
 @app.command()
+def docs(
+    compiled: Annotated[bool, typer.Option(help="With the SQL as it runs: takes longer.")] = True,
+) -> None:
+    """Write dbt's docs of all models, with their columns, tests and lineage, as one page."""
+    from orchestration.catalog import write_docs
+
+    page = write_docs(_settings(), compiled=compiled)
+    console.print(f"{page} ({page.stat().st_size / 1e6:.1f} MB), open it in a browser")
+
+
+@app.command()
 def check() -> None:
     """Check the mapping and the headers of its files; load nothing."""
     from ingestion.exports.reader import check_header

@@ -130,7 +130,7 @@ def explain(settings: Settings, name: str) -> Explanation:
             order by i.identifier_type, i.identifier_value
         """)  # fmt: skip
         events = _rows(connection, f"""
-            select occurred_at, kind, from_id, to_id, reason, actor, records
+            select occurred_at, kind, from_id, to_id, reason, actor, records, touches
             from quality.identity_ledger
             where from_id = {literal(customer)} or to_id = {literal(customer)}
             order by occurred_at desc, event_id

@@ -55,9 +55,12 @@ def explain(
     for pair in found.in_doubt[:5]:
         _print_pair(pair, f"{pair['level']}, with {pair['customer_id']}")
     for event in found.events:
+        moved = f"{event['records']} records"
+        if event["touches"] is not None:
+            moved += f" with {event['touches']} touches"
         console.print(
             f"{event['occurred_at']:%Y-%m-%d %H:%M} {event['kind']} {event['from_id']} ->"
-            f" {event['to_id']}: {escape(event['reason'] or '')}, {event['records']} records,"
+            f" {event['to_id']}: {escape(event['reason'] or '')}, {moved},"
             f" by {escape(event['actor'])}"
         )
 

@@ -40,12 +40,12 @@ def parse(settings: Settings) -> None:
     stamp.write_text(wanted)
 
 
-def dbt_folders(settings: Settings) -> list[str]:
+def dbt_folders(settings: Settings, target: str | None = None) -> list[str]:
     """Options that keep dbt's own files out of the source tree."""
     return [
         "--project-dir", str(DBT_PROJECT_DIR),
         "--profiles-dir", str(DBT_PROJECT_DIR),
-        "--target-path", str(settings.dbt_target),
+        "--target-path", target or str(settings.dbt_target),
         "--log-path", str(settings.home / "dbt" / "logs"),
         # the console log tells what matters; a second one takes its time
         "--log-level-file", "none",

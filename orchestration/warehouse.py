@@ -123,14 +123,14 @@ def recorded_build(warehouse: Path) -> tuple[str, str]:
 def commit_identity(warehouse: Path, lake: Lake, company: str) -> int:
     """Put into the lake what this build knows of identity; returns the number of ids given out.
 
-    The ledger's events and a newly learned matching model come first, the ids last: a build that
-    dies in between makes the same events again, under the same event ids.
+    The ledger's events, a newly learned matching model and the households come first, the ids of
+    customers last: a build that dies in between makes the same again, under the same ids.
     """
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         events, _ = _next_file(lake, company, "ledger")
         _put_rows(connection, lake, events, """
-            select * from identity.int_identity__events
+            select * from quality.identity_ledger
             where event_id not in (select event_id from identity.int_identity__ledger)
             order by event_id
         """)  # fmt: skip
@@ -140,6 +140,11 @@ def commit_identity(warehouse: Path, lake: Lake, company: str) -> int:
         if learned:
             model, _ = _next_file(lake, company, "models")
             lake.write(learned[0].encode(), model)
+        households, sequence = _next_file(lake, company, "households")
+        _put_rows(connection, lake, households, f"""
+            select *, cast({sequence} as bigint) as sequence
+            from identity.int_identity__household_moves order by customer_id
+        """)  # fmt: skip
         registry, sequence = _next_file(lake, company, "registry")
         return _put_rows(connection, lake, registry, f"""
             select record_key, customer_id, minted_from, assigned_at,

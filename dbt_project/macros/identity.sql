@@ -31,3 +31,16 @@
     select '' as record_key, '' as form_hash, '' as scored_with limit 0
     {% endif %}
 {% endmacro %}
+
+{#- The periods of `identity_sensitivity` that a day lies in, one row each and some of them empty. -#}
+{% macro sensitivity_periods(day) -%}
+    {%- set this_month = "date_trunc('month', " ~ reporting_date(as_of()) ~ ")" -%}
+    unnest([
+        'all',
+        case
+            when {{ day }} >= {{ this_month }} - interval 12 month and {{ day }} < {{ this_month }}
+                then 'last 12 months'
+        end,
+        strftime({{ day }}, '%Y-%m')
+    ])
+{%- endmacro %}

@@ -13,7 +13,8 @@ from ingestion.lake import IDENTITY_DATASET, Lake, Load
 
 # what builds before this one left; it follows from the inputs, it is none
 _LEFT_BY_BUILDS = (
-    "lake_setup", "registry_files", "ledger_files", "match_model", "run_id", "published",
+    "lake_setup", "registry_files", "household_files", "ledger_files", "match_model", "run_id",
+    "published",
 )  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def input_hash(plan: dict[str, Any]) -> str:
 
 
 def identity_folder(company: str, kind: str) -> tuple[str, ...]:
-    """Where the lake keeps what is known of identity: registry, decisions, ledger, models."""
+    """Where the lake keeps what is known of identity: the registry, and folders beside it."""
     return (IDENTITY_DATASET, company) if kind == "registry" else (IDENTITY_DATASET, company, kind)
 
 
@@ -103,10 +104,11 @@ def _identity(mapping: LoadedMapping, lake: Lake) -> dict[str, Any]:
     """Ids given out, decisions and events so far, and the newest matching model of the company."""
     kept = {
         kind: [lake.readable(p) for p in identity_files(lake, mapping.spec.company, kind)]
-        for kind in ("registry", "decisions", "ledger", "models")
+        for kind in ("registry", "households", "decisions", "ledger", "models")
     }
     return {
         "registry_files": kept["registry"],
+        "household_files": kept["households"],
         "decision_files": kept["decisions"],
         "ledger_files": kept["ledger"],
         "match_model": kept["models"][-1] if kept["models"] else None,

@@ -40,6 +40,12 @@ CUSTOMER_DOES = {
 VOLUME_NAMES = {"orders": "orders", "survey_responses": "survey answers"}
 Volumes = Mapping[date, Mapping[str, float]]
 SCORES = ("csat", "nps", "ces")
+ACCURACY = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "bcubed_precision": "B-cubed precision",
+    "bcubed_recall": "B-cubed recall",
+}
 INTERVALS = {
     "wilson": "Wilson interval of a share",
     "mean": "normal interval of a mean",
@@ -115,11 +121,21 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
     month = month.replace(day=1) if month else select_month(volumes, today)
     before = add_months(month, -1)
     kpis, missing = marts.kpis(month)
+    by_identity = marts.by_identity(month)
     clear, unclear = _compared(kpis, month)
     recent = month_range(add_months(month, -12), month)
     by_stage = marts.customers_by_stage()
     customers = sum(by_stage.values())
-    rows = [(kpi, _kpi_row(kpi, month, recent, currency)) for kpi in kpis]
+    rows = [
+        (kpi, _kpi_row(kpi, month, recent, currency, by_identity.get(kpi.kpi_id, [])))
+        for kpi in kpis
+    ]
+    unknown = [
+        kpi.name
+        for kpi in kpis
+        if kpi.is_headline and kpi.level != "none" and month in kpi.readings
+        and kpi.kpi_id not in by_identity
+    ]  # fmt: skip
     stages = [
         {
             "name": stage,
@@ -144,6 +160,8 @@ def _page(marts: Marts, currency: str, month: date | None) -> dict[str, Any]:
         "clear": [_clear_sentence(kpi, month, currency) for kpi in clear],
         "unclear": [_unclear_sentence(kpi, month, currency) for kpi in unclear],
         "compared": len(clear) + len(unclear),
+        "depends_on_identity": any(row["by_identity"] for _, row in rows),
+        "not_by_identity": words.listed(unknown) if unknown else None,
         "stages": stages,
         "charts": {
             "stages": _stages_chart(by_stage, words.day(as_of)),
@@ -300,19 +318,24 @@ def _unclear_sentence(kpi: Kpi, month: date, currency: str) -> dict[str, str]:
     }
 
 
-def _kpi_row(kpi: Kpi, month: date, recent: list[date], currency: str) -> dict[str, Any]:
+def _kpi_row(
+    kpi: Kpi, month: date, recent: list[date], currency: str, by_identity: list[float]
+) -> dict[str, Any]:
     now = kpi.readings.get(month)
     row: dict[str, Any] = {
         **_two_months(kpi, month, currency),
         "name": kpi.name,
         "owner": kpi.owner_team,
         "interval": None,
+        "by_identity": None,
         "n": words.count(now.n) if now and kpi.interval else None,
         "change": _change_cell(kpi, month, currency),
         "spark": None,
     }
     if now and now.low is not None and now.high is not None:
         row["interval"] = words.bounds(now.low, now.high, kpi.unit, currency, _decimals(kpi, month))
+    if now and by_identity:
+        row["by_identity"] = words.spread(by_identity, kpi.unit, currency, _decimals(kpi, month))
     points = monthly_values(kpi, recent)
     if kpi.is_headline and sum(point["n"] > 0 for point in points) > 1:
         row["spark"] = Markup(
@@ -467,6 +490,7 @@ def _quality(marts: Marts) -> dict[str, Any]:
         )
     people = marts.completeness()
     return {
+        "accuracy": _accuracy(marts),
         "sources": sources,
         "findings": [{**row, "records": words.count(row["records"])} for row in marts.findings()],
         "quarantine": [
@@ -481,4 +505,25 @@ def _quality(marts: Marts) -> dict[str, Any]:
         }
         if people["customers"]
         else None,
+    }
+
+
+def _accuracy(marts: Marts) -> dict[str, Any] | None:
+    """How often identity is right, measured on the records whose person is known."""
+    measured = marts.identity_accuracy()
+    if not measured:
+        return None
+    return {
+        "records": words.count(next(iter(measured.values()))["records"]),
+        "measures": [
+            {
+                "name": told,
+                "value": words.figure(measured[name]["value"], "share", "", 1),
+                "interval": words.bounds(
+                    measured[name]["ci_low"], measured[name]["ci_high"], "share", "", 1
+                ),
+            }
+            for name, told in ACCURACY.items()
+            if name in measured
+        ],
     }

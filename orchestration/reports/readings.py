@@ -55,6 +55,7 @@ class Kpi:
     unit: str
     stage: str
     owner_team: str
+    level: str
     better: str
     is_headline: bool
     interval: str | None
@@ -166,7 +167,7 @@ class Marts:
         # Shares and means first: they say how it goes, counts say how much of it there was.
         definitions = self.rows(
             """
-            select kpi_id, kpi_version as version, name, unit, stage, owner_team, better,
+            select kpi_id, kpi_version as version, name, unit, stage, owner_team, level, better,
                 is_headline, interval, definition, source
             from marts.dim_kpis
             order by interval is null, name, kpi_id
@@ -178,6 +179,29 @@ class Marts:
             if row["kpi_id"] in readings
         ]
         return shown, [row["name"] for row in definitions if row["kpi_id"] not in fed]
+
+    def by_identity(self, month: date) -> dict[str, list[float]]:
+        """What KPIs that count people would be in this month under each identity."""
+        rows = self.rows(
+            """
+            select kpi_id, list(value order by identity) as figures
+            from marts.identity_sensitivity
+            where period = ? and value is not null
+            group by kpi_id
+            """,
+            f"{month:%Y-%m}",
+        )
+        return {row["kpi_id"]: row["figures"] for row in rows}
+
+    def identity_accuracy(self) -> dict[str, dict[str, Any]]:
+        """How right the identity in use is, by measure; empty where no record is labelled."""
+        rows = self.rows(
+            """
+            select measure, value, ci_low, ci_high, records, called_pairs, true_pairs
+            from marts.identity_accuracy where method = 'default' and dimension = 'all'
+            """
+        )
+        return {row["measure"]: row for row in rows}
 
     def customers_by_stage(self) -> dict[str, int]:
         rows = self.rows(

@@ -54,6 +54,12 @@ def bounds(low: float, high: float, unit: str, currency: str, decimals: int) -> 
     return f"{first.split(NBSP)[0]} to {last}"
 
 
+def spread(values: list[float], unit: str, currency: str, decimals: int) -> str | None:
+    """From the lowest to the highest of several figures; None where they look the same."""
+    low, high = (figure(each, unit, currency, decimals) for each in (min(values), max(values)))
+    return None if low == high else bounds(min(values), max(values), unit, currency, decimals)
+
+
 def difference(value: float, unit: str, currency: str, decimals: int) -> str:
     """A signed difference; of shares in percentage points."""
     sign = "+" if value > 0 else ""

@@ -22,6 +22,8 @@ _COMPARED = "record_key varchar, form_hash varchar, scored_with varchar"
 _KEPT = {  # what builds leave in the lake; here in tables
     "int_identity__registry": "record_key varchar, customer_id varchar, minted_from varchar,"
     " assigned_at timestamp, sequence bigint",
+    "int_identity__household_registry": "customer_id varchar, household_id varchar,"
+    " assigned_at timestamp, sequence bigint",
     "int_identity__ledger": "event_id varchar, kind varchar, from_id varchar, to_id varchar,"
     " reason varchar, occurred_at timestamp, run_id varchar, actor varchar, records bigint,"
     " record_keys varchar[], evidence varchar",
@@ -188,6 +190,8 @@ class Resolution:
             select record_key, customer_id, minted_from, assigned_at, {self.sequence}
             from identity.int_identity__assignments
             where customer_id is distinct from previous_customer_id;
+            insert into identity.int_identity__household_registry
+            select *, {self.sequence} from identity.int_identity__household_moves;
             update identity.int_identity__settings
             set known_model = (select model from identity.int_identity__match_model)
         """)

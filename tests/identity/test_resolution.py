@@ -14,6 +14,8 @@ from ingestion.errors import SettingError
 from orchestration.identity import joining
 from tests.identity.resolution import Models, Resolution, compile_models, groups
 
+REGISTRIES = ("identity.int_identity__registry", "identity.int_identity__household_registry")
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
@@ -392,7 +394,7 @@ def test_an_erasure_is_told_once_and_again_only_after_a_return(company: Resoluti
     assert company.connection.execute(ids).fetchone() == (3,)
 
 
-_KEPT = ("registry", "ledger", "decisions", "settings")
+_KEPT = ("registry", "household_registry", "ledger", "decisions", "settings")
 first = st.sampled_from(["Anna", "Bernd", "Clara", None])
 last = st.sampled_from(["Vogel", "Krause", None])
 row = st.fixed_dictionaries(
@@ -449,3 +451,102 @@ def test_a_company_that_grew_is_the_one_that_is_built_from_nothing(
         assert (
             grown.connection.execute(query).fetchall() == fresh.connection.execute(query).fetchall()
         ), table
+
+
+def at_home(company: Resolution, **homes: int) -> dict[str, str]:
+    """People write from the mailboxes of these homes now; returns whose household is which."""
+    company.put(*(
+        {"id": f"shop:{name}", "email": f"family.berg{home}@x.org"} for name, home in homes.items()
+    ))  # fmt: skip
+    return households(company)
+
+
+def households(company: Resolution) -> dict[str, str]:
+    company.build()
+    return dict(company.connection.execute("""
+        select split_part(a.record_key, ':', 2), h.household_id
+        from identity.int_identity__households as h
+        inner join identity.int_identity__assignments as a using (customer_id)
+    """).fetchall())  # fmt: skip
+
+
+def test_who_joins_a_household_gets_the_id_and_who_leaves_takes_it_from_nobody(
+    company: Resolution,
+) -> None:
+    first = at_home(company, ben=1, cara=1)
+    assert set(first) == {"ben", "cara"} and len(set(first.values())) == 1
+    home = first["ben"]
+    assert set(at_home(company, ann=1).values()) == {home}
+    # whoever it is that goes: the one it was named after is among them
+    for name, number in (("ann", 2), ("ben", 3), ("cara", 4)):
+        rest = at_home(company, **{name: number})
+        assert name not in rest and set(rest.values()) == {home}
+        assert set(at_home(company, **{name: 1}).values()) == {home}
+
+
+def test_of_a_split_household_the_larger_part_inherits(company: Resolution) -> None:
+    home = at_home(company, ann=1, ben=1, cara=1, dan=1, eve=1)["ann"]
+    parted = at_home(company, ann=2, ben=2)
+    assert {parted[name] for name in ("cara", "dan", "eve")} == {home}
+    assert parted["ann"] == parted["ben"] != home
+    # and where the larger part joins others, the id goes with it
+    assert set(at_home(company, ann=1, ben=1).values()) == {home}
+
+
+def test_a_union_of_households_keeps_one_and_undone_gives_back_the_other(
+    company: Resolution,
+) -> None:
+    before = at_home(company, ann=1, ben=1, cara=2, dan=2, eve=2)
+    assert before["ann"] != before["cara"]
+    assert set(at_home(company, ann=2, ben=2).values()) == {before["cara"]}
+    assert at_home(company, ann=1, ben=1) == before
+
+
+def test_those_who_left_one_by_one_take_no_id_with_them(company: Resolution) -> None:
+    home = at_home(company, ann=1, ben=1, cara=1, dan=1, eve=1)["ann"]
+    for number, name in enumerate(("cara", "dan", "eve"), 2):
+        at_home(company, **{name: number})
+    after = at_home(company, cara=5, dan=5, eve=5)
+    assert after["ann"] == after["ben"] == home
+    assert len({after[name] for name in ("cara", "dan", "eve")} - {home}) == 1
+
+
+def test_a_household_survives_that_its_customers_become_others(company: Resolution) -> None:
+    home = at_home(company, ann=1, ben=1, cara=1)["ann"]
+    # cara's record turns out to be an older customer's, whose id wins
+    company.put({"id": "crm:1", "phone": "+4930901820"}, {"id": "crm:2", "phone": "+4930901820"})
+    company.build()
+    company.put({"id": "shop:cara", "email": "family.berg1@x.org", "phone": "+4930901820"})
+    assert {households(company)[name] for name in ("ann", "ben", "cara")} == {home}
+
+
+def test_without_the_warehouse_household_ids_are_the_same(
+    company: Resolution, models: Models
+) -> None:
+    at_home(company, ann=1, ben=1, cara=1, dan=2, eve=2)
+    before = at_home(company, ann=2)
+    other = Resolution(models, sequence=company.sequence)
+    for table in REGISTRIES:
+        kept = company.connection.execute(f"from {table}").to_arrow_table()
+        other.connection.register("kept", kept)
+        other.connection.execute(f"insert into {table} from kept")
+    assert at_home(other, ann=2, ben=1, cara=1, dan=2, eve=2) == before
+
+
+def test_no_household_id_is_shared_and_none_changes_for_no_reason(company: Resolution) -> None:
+    pick, names = random.Random(5), ["ann", "ben", "cara", "dan", "eve", "finn", "gus"]
+    where = {name: pick.randint(1, 3) for name in names}
+    before = at_home(company, **where)
+    for _ in range(12):
+        moving = {name: pick.randint(1, 4) for name in pick.sample(names, 2)}
+        now = at_home(company, **moving)
+        old, where = where, where | moving
+        for home in range(1, 5):
+            here = [name for name in names if where[name] == home]
+            ids = {now[name] for name in here if name in now}
+            assert len(ids) == (len(here) > 1)
+            if len(here) > 1 and here == [name for name in names if old[name] == home]:
+                assert ids == {before[here[0]]}, "nothing happened here"
+        assert len(set(now.values())) == len({where[name] for name in now})
+        before = now
+    assert households(company) == before

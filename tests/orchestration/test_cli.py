@@ -77,6 +77,11 @@ def test_a_wrong_setting_is_a_plain_message(tmp_path: Path) -> None:
     assert (done.returncode, "CXM_KEEP_VERSIONS" in done.stderr) == (2, True)
 
 
+def test_docs_of_nothing_say_what_to_do(home: Home) -> None:
+    done = home.cxm("docs", check=False)
+    assert done.returncode == 1 and "run `cxm run`" in done.stderr
+
+
 def test_rollback_with_nothing_published_says_so(home: Home) -> None:
     done = home.cxm("publish", "--rollback", check=False)
     assert (done.returncode, "nothing has been published" in done.stderr) == (1, True)

@@ -8,7 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dbt_project.kpis import load_contracts
+from orchestration.kpis import newest_figures
 from orchestration.settings import EXAMPLE_CONFIG, Settings
+from tests.reports.published import small_company, value, write
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +103,44 @@ def test_telemetry_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert environment["DBT_SEND_ANONYMOUS_USAGE_STATS"] == "false"
     assert environment["GX_ANALYTICS_ENABLED"] == "false"
     assert "telemetry:\n  enabled: false" in (tmp_path / "dagster" / "dagster.yaml").read_text()
+
+
+def test_a_kpi_is_traced_to_what_it_is_read_from(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    nps = key("kpi/nps")
+    assert graph.get(nps).parent_keys == {key("marts/fct_survey_responses")}
+    above, found = [nps], set()
+    while above:
+        parents = graph.get(above.pop()).parent_keys - found
+        found |= parents
+        above += parents
+    assert key("unified/survey_responses") in found
+    assert {k.to_user_string() for k in found if k.path[0] == "lake"} >= {
+        "lake/nordlicht_survey/responses"
+    }
+    spec = next(s for s in definitions.resolve_all_asset_specs() if s.key == nps)
+    assert spec.group_name == "kpi_loyalty" and "share of 9-10" in (spec.description or "")
+    assert "survey.responses" in spec.metadata["source objects"]
+    assert spec.code_version
+
+
+def test_every_kpi_is_an_asset_that_no_job_runs(definitions: dg.Definitions) -> None:
+    kpis = {k for k in definitions.resolve_asset_graph().get_all_asset_keys() if k.path[0] == "kpi"}
+    assert {k.path[-1] for k in kpis} == {c.id for c in load_contracts(check_sql=False)}
+    daily = definitions.resolve_job_def("daily").asset_layer.selected_asset_keys
+    assert not kpis & daily and key("marts/kpi_values") in daily
+
+
+def test_of_each_kpi_the_newest_month_that_has_ended_is_shown(tmp_path: Path) -> None:
+    tables = small_company()
+    tables["marts.kpi_values"].append(
+        value("ltv_simple", None, 12.5) | {"period_grain": "all", "n": 3}
+    )
+    figures = {
+        event.asset_key.path[-1]: {k: v.value for k, v in event.metadata.items()}
+        for event in newest_figures(write(tmp_path / "cxm.duckdb", tables))
+    }
+    assert figures["orders"] == {"value": 16.0, "period": "2024-09", "n": 16}
+    assert figures["csat"]["period"] == "2024-09" and figures["csat"]["ci_low"] < 0.75
+    assert figures["ltv_simple"] == {"value": 12.5, "period": "all", "n": 3}
+    assert "cohort_retention" not in figures, "it has no figure over all cohorts"

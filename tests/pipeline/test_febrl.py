@@ -60,7 +60,7 @@ def resolved(request: pytest.FixtureRequest, homes: Homes) -> Iterator[tuple[Hom
     (folder / "dataset.csv").write_text(text)
     (folder / "mapping.yml").write_text(MAPPING)
     home = homes.make(f"febrl-home-{number}", folder / "mapping.yml")
-    build(home, "+int_identity__events")
+    build(home, "+identity_ledger +int_identity__household_moves")
     rows = duckdb.sql(f"from read_csv('{folder}/dataset.csv', all_varchar = true)")
     yield home, rows.to_arrow_table()
 

@@ -17,7 +17,7 @@ from tests.pipeline.company import (
 from tests.pipeline.conftest import KEPT_BETWEEN_BUILDS, Homes, build
 from tests.support import Home, table_hashes
 
-IDENTITY = "+bridge_customer_records +int_identity__events"
+IDENTITY = "+bridge_customer_records +identity_ledger +int_identity__household_moves"
 
 
 def customers_of(home: Home) -> dict[str, str]:
@@ -89,7 +89,17 @@ def test_a_merge_that_is_undone_leaves_every_mart_as_it_was(homes: Homes, harbor
     ids = customers_of(home)
     one, other = ids["shop:C10"], next(i for r, i in ids.items() if i != ids["shop:C10"])
     home.cxm("identity", "merge", one, other, "--reason", "they told us")
+    touches = dict(
+        home.warehouse("select customer_id, count(*) from marts.fct_interactions group by 1")
+    )
     build(home, KEPT_BETWEEN_BUILDS)
+    moved = home.warehouse(
+        "select from_id, touches from quality.identity_ledger where kind = 'merge'"
+    )
+    assert [n for gone, n in moved if gone in (one, other)] == [
+        touches.get(gone, 0) for gone, _ in moved if gone in (one, other)
+    ]
+    assert sum(touches.get(i, 0) for i in (one, other)) > 0
     joined = customers_of(home)
     assert {joined[r] for r, i in ids.items() if i in (one, other)} == {joined["shop:C10"]}
     assert table_hashes(home.path / "warehouse.duckdb") != before
@@ -98,6 +108,9 @@ def test_a_merge_that_is_undone_leaves_every_mart_as_it_was(homes: Homes, harbor
     build(home)
     assert customers_of(home) == ids
     assert table_hashes(home.path / "warehouse.duckdb") == before
+    assert moved == home.warehouse(
+        "select from_id, touches from quality.identity_ledger where kind = 'merge'"
+    ), "what was counted stays as it was"
     told = home.warehouse(
         "select kind, reason from quality.identity_ledger where kind <> 'source_merge'"
         " order by occurred_at, kind, record_keys[1]"

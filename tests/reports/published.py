@@ -66,6 +66,7 @@ def kpi(kpi_id: str, name: str, unit: str, stage: str, interval: str | None) -> 
         "unit": unit,
         "stage": stage,
         "owner_team": f"team of {kpi_id}",
+        "level": "customer" if kpi_id in ("nps", "csat", "revenue") else "none",
         "better": "higher",
         "is_headline": kpi_id != "csat_per_order",
         "interval": interval,
@@ -158,6 +159,32 @@ def small_company() -> dict[str, list[dict[str, Any]]]:
         "marts.dim_kpis": KPIS,
         "marts.kpi_values": values,
         "marts.customer_360": customers,
+        "marts.identity_sensitivity": [
+            {"kpi_id": kpi_id, "period": period, "identity": identity, "value": figure}
+            for kpi_id, figures in {"nps": (44.0, 45.0, 47.5), "csat": (0.84, 0.84, 0.8401)}.items()
+            for period, off in (("2024-08", 0), ("2024-07", 1), ("all", 9))
+            for identity, figure in zip(
+                ("strict", "default", "loose"), (f + off for f in figures), strict=True
+            )
+        ],
+        "marts.identity_accuracy": [
+            {
+                "method": method,
+                "dimension": dimension,
+                "dimension_value": "all",
+                "measure": measure,
+                "value": share,
+                "ci_low": share - 0.01,
+                "ci_high": share + 0.005,
+                "records": 14117,
+            }
+            for method, dimension, off in (
+                ("default", "all", 0),
+                ("identifiers", "all", 0.1),
+                ("default", "noise", 0.2),
+            )
+            for measure, share in (("precision", 0.99 - off), ("recall", 0.957 - off))
+        ],
         "marts.fct_journey_stage_spans": [
             {
                 "customer_id": customer,

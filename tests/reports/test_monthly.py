@@ -97,6 +97,27 @@ def test_figures_show_value_interval_answers_and_owner(text):
     assert "CSAT team of csat · n = 50 84.0 % 71.5 to 91.7 % July 2024: 95.0 %" in text
 
 
+def test_what_a_figure_would_be_under_another_identity_stands_beside_it(text):
+    assert re.search(r"NPS \S.* n = 100 45.0 \S+ to \S+ 44.0 to 47.5 by identity", text)
+    assert text.count(" by identity") == 1, "of CSAT nothing is to be seen at its decimals"
+    assert "a stricter and a looser notion of which records are one person; it is not" in text
+    assert "not worked out for Revenue." in text
+
+
+def test_how_often_identity_is_right_is_told(text):
+    assert "on 14,117 records whose person is known" in text
+    assert "Precision 99.0 % 98.0 to 99.5 % Recall 95.7 % 94.7 to 96.2 %" in text
+    assert "B-cubed precision" not in text, "it was not measured"
+
+
+def test_without_labels_the_page_says_that_accuracy_is_not_known(tmp_path):
+    tables = small_company()
+    del tables["marts.identity_accuracy"], tables["marts.identity_sensitivity"]
+    shown = Page(build(write(tmp_path / "cxm.duckdb", tables), tmp_path)[1]).text
+    assert "Not known: no file of records whose person is known" in shown
+    assert "by identity" not in shown and "a looser notion" not in shown
+
+
 def test_customers_are_counted_by_stage(text, report):
     assert "Service the customer receives the product, contacts service" in text
     assert "2 customers here now (66.7 %)" in text

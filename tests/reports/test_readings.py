@@ -84,7 +84,19 @@ def test_equal_months_never_differ(one):
 
 def kpi_of(kpi_id: str, better: str, months: dict[date, Reading]) -> Kpi:
     return Kpi(
-        kpi_id, 1, "A share", "share", "loyalty", "sales", better, True, "wilson", "", "", months
+        kpi_id,
+        1,
+        "A share",
+        "share",
+        "loyalty",
+        "sales",
+        "none",
+        better,
+        True,
+        "wilson",
+        "",
+        "",
+        months,
     )
 
 

@@ -1,5 +1,13 @@
 {#- Every touch between the company and a person, whatever the source calls it, one row each. -#}
-with touches as (
+with placed as (
+    select order_key, {{ person_reference(email='email') }} as person_ref from {{ ref('orders') }}
+),
+
+asked as (
+    select ticket_key, {{ person_reference(email='email') }} as person_ref from {{ ref('tickets') }}
+),
+
+touches as (
     select
         opportunity_key as record_key, 'opportunity' as concept,
         case when kind = 'lead' then 'lead_created' else 'opportunity_created' end as action,
@@ -24,16 +32,18 @@ with touches as (
     from {{ ref('orders') }}
     union all by name
     select
-        order_key as record_key, 'order' as concept, 'order_shipped' as action,
-        cast(null as varchar) as person_ref, source, shipped_at as occurred_at, order_key,
-        customer_id as known_customer_id
-    from {{ ref('fct_orders') }} where shipped_at is not null
+        facts.order_key as record_key, 'order' as concept, 'order_shipped' as action,
+        placed.person_ref, facts.source, facts.shipped_at as occurred_at, facts.order_key
+    from {{ ref('fct_orders') }} as facts
+    inner join placed on facts.order_key = placed.order_key
+    where facts.shipped_at is not null
     union all by name
     select
-        order_key as record_key, 'order' as concept, 'order_delivered' as action,
-        cast(null as varchar) as person_ref, source, delivered_at as occurred_at, order_key,
-        customer_id as known_customer_id
-    from {{ ref('fct_orders') }} where delivered_at is not null
+        facts.order_key as record_key, 'order' as concept, 'order_delivered' as action,
+        placed.person_ref, facts.source, facts.delivered_at as occurred_at, facts.order_key
+    from {{ ref('fct_orders') }} as facts
+    inner join placed on facts.order_key = placed.order_key
+    where facts.delivered_at is not null
     union all by name
     select
         order_key as record_key, 'order' as concept, 'order_canceled' as action,
@@ -42,12 +52,9 @@ with touches as (
     union all by name
     select
         refunds.refund_key as record_key, 'refund' as concept, 'refund_paid' as action,
-        coalesce(
-            orders.person_record_key, {{ guest_key('orders.email', 'orders.source') }}
-        ) as person_ref,
-        refunds.source, refunds.refunded_at as occurred_at, refunds.order_key
+        placed.person_ref, refunds.source, refunds.refunded_at as occurred_at, refunds.order_key
     from {{ ref('refunds') }} as refunds
-    left join {{ ref('orders') }} as orders on refunds.order_key = orders.order_key
+    left join placed on refunds.order_key = placed.order_key
     union all by name
     select
         cart_key as record_key, 'cart' as concept, 'cart_created' as action,
@@ -70,13 +77,13 @@ with touches as (
     select
         messages.message_key as record_key, 'message' as concept, 'message_' || messages.author_role as action,
         coalesce(
-            messages.person_record_key, {{ guest_key('messages.email', 'messages.source') }},
-            tickets.person_record_key, {{ guest_key('tickets.email', 'tickets.source') }}
+            messages.person_record_key, {{ guest_key('messages.email', 'messages.source') }}, asked.person_ref
         ) as person_ref,
         messages.source, messages.sent_at as occurred_at, coalesce(messages.channel, tickets.channel) as channel,
         tickets.order_key, messages.ticket_key
     from {{ ref('messages') }} as messages
     left join {{ ref('tickets') }} as tickets on messages.ticket_key = tickets.ticket_key
+    left join asked on messages.ticket_key = asked.ticket_key
     where coalesce(messages.is_public, true)
     union all by name
     select
@@ -92,16 +99,22 @@ with touches as (
     from {{ ref('survey_invitations') }}
     union all by name
     select
-        response_key as record_key, 'survey_response' as concept, 'survey_answered' as action,
-        cast(null as varchar) as person_ref, source, responded_at as occurred_at, channel, order_key,
-        ticket_key, customer_id as known_customer_id
-    from {{ ref('fct_survey_responses') }}
+        facts.response_key as record_key, 'survey_response' as concept, 'survey_answered' as action,
+        coalesce(facts.record_key, placed.person_ref, asked.person_ref) as person_ref, facts.source,
+        facts.responded_at as occurred_at, facts.channel, facts.order_key, facts.ticket_key
+    from {{ ref('fct_survey_responses') }} as facts
+    left join placed on facts.order_key = placed.order_key
+    left join asked on facts.ticket_key = asked.ticket_key
     union all by name
     select
-        review_key as record_key, 'review' as concept, 'review_written' as action,
-        cast(null as varchar) as person_ref, source, reviewed_at as occurred_at, site as channel, order_key,
-        customer_id as known_customer_id
-    from {{ ref('fct_reviews') }}
+        reviews.review_key as record_key, 'review' as concept, 'review_written' as action,
+        coalesce(
+            reviews.person_record_key, {{ guest_key('reviews.email', 'reviews.source') }}, placed.person_ref,
+            reviews.source || ':visitor:' || reviews.anonymous_id
+        ) as person_ref,
+        reviews.source, reviews.reviewed_at as occurred_at, reviews.site as channel, reviews.order_key
+    from {{ ref('reviews') }} as reviews
+    left join placed on reviews.order_key = placed.order_key
     union all by name
     select
         campaign_event_key as record_key, 'campaign_event' as concept, 'campaign_' || kind as action,
@@ -135,9 +148,7 @@ with touches as (
 ),
 
 identified as (
-    select
-        touches.* exclude (person_ref, known_customer_id),
-        coalesce(touches.known_customer_id, assignments.customer_id) as customer_id
+    select touches.*, assignments.customer_id
     from touches
     left join {{ ref('int_identity__assignments') }} as assignments
         on touches.person_ref = assignments.record_key
@@ -154,6 +165,7 @@ second_orders as (
 select
     identified.concept || ':' || identified.action || ':' || identified.record_key as interaction_key,
     identified.customer_id,
+    identified.person_ref,
     identified.occurred_at,
     identified.concept,
     identified.action,

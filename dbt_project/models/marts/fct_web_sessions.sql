@@ -40,6 +40,7 @@ identified as (
     select
         sessions.*,
         landings.* exclude (session_key),
+        coalesce(signed_in.record_key, visitor.record_key) as record_key,
         coalesce(signed_in.customer_id, visitor.customer_id) as customer_id
     from sessions
     inner join landings on sessions.session_key = landings.session_key

@@ -10,7 +10,6 @@
     'customers': 'customers', 'active_customers': 'customers', 'new_customers': 'new_customers',
     'repeat_customers': 'repeat_customers',
 } %}
-{% set last_day = reporting_date(as_of()) %}
 with identities as (
     select * from {{ ref('int_identity__alternatives') }}
 ),
@@ -44,15 +43,6 @@ answered as (
     group by all
 ),
 
-periods as (
-    select 'all' as period, cast('0001-01-01' as date) as from_day, cast('9999-01-01' as date) as to_day
-    union all
-    select
-        'last 12 months' as period,
-        cast(date_trunc('month', {{ last_day }}) - interval 12 month as date) as from_day,
-        cast(date_trunc('month', {{ last_day }}) as date) as to_day
-),
-
 orders as (
     select
         identities.identity,
@@ -70,43 +60,96 @@ orders as (
     where facts.is_valid
 ),
 
-buyers as (
+-- as int_commerce__active_customers has it, with the span after which the identity in use calls customers lost
+purchases as (
     select
-        orders.identity,
-        periods.period,
-        orders.person,
-        count(*) as valid_orders,
-        sum(orders.revenue_reporting) as revenue,
-        min(orders.order_number) = 1 as is_new,
-        max(orders.order_number) > 1 as is_repeat
+        identity,
+        person,
+        ordered_on,
+        lead(ordered_on) over (partition by identity, person order by order_number) as next_on
     from orders
-    inner join periods on orders.ordered_on >= periods.from_day and orders.ordered_on < periods.to_day
-    group by orders.identity, periods.period, orders.person
 ),
 
-askers as (
-    select distinct identities.identity, periods.period, identities.person
+lapsed as (
+    select max(lapsed_after_days) as days from {{ ref('customer_retention') }}
+),
+
+actives as (
+    select purchases.identity, purchases.person, cast(boundaries.boundary as date) as month_start
+    from purchases
+    cross join lapsed,
+        unnest(generate_series(
+            date_trunc('month', purchases.ordered_on) + interval 1 month,
+            cast(least(
+                coalesce(purchases.next_on, {{ reporting_date(as_of()) }}),
+                purchases.ordered_on + cast(lapsed.days as integer)
+            ) as timestamp),
+            interval 1 month
+        )) as boundaries (boundary)
+),
+
+retained as (
+    select actives.identity, actives.month_start, count(*) as at_start, count(later.person) as kept
+    from actives
+    left join actives as later
+        on
+            actives.identity = later.identity
+            and actives.person = later.person
+            and later.month_start = actives.month_start + interval 1 month
+    group by actives.identity, actives.month_start
+),
+
+bought as (
+    select *, {{ sensitivity_periods('ordered_on') }} as period from orders
+),
+
+buyers as (
+    select
+        identity,
+        period,
+        person,
+        count(*) as valid_orders,
+        sum(revenue_reporting) as revenue,
+        min(order_number) = 1 as is_new,
+        max(order_number) > 1 as is_repeat
+    from bought
+    where period is not null
+    group by identity, period, person
+),
+
+asking as (
+    select identities.identity, identities.person, {{ sensitivity_periods('facts.created_on') }} as period
     from {{ ref('fct_tickets') }} as facts
     inner join asked on facts.ticket_key = asked.ticket_key
     inner join identities on asked.record_key = identities.record_key
-    inner join periods on facts.created_on >= periods.from_day and facts.created_on < periods.to_day
     where not coalesce(facts.is_merged, false)
+),
+
+askers as (
+    select distinct identity, period, person from asking where period is not null
+),
+
+speaking as (
+    select
+        identities.identity,
+        identities.person,
+        facts.nps_group,
+        facts.responded_at,
+        facts.response_key,
+        {{ sensitivity_periods('facts.responded_on') }} as period
+    from {{ ref('fct_survey_responses') }} as facts
+    inner join answered on facts.response_key = answered.response_key
+    inner join identities on answered.record_key = identities.record_key
+    anti join internal on facts.customer_id = internal.customer_id
+    where facts.nps_group is not null
 ),
 
 -- one voice: the last answer of a person in the period
 voices as (
-    select
-        identities.identity,
-        periods.period,
-        identities.person,
-        arg_max(facts.nps_group, (facts.responded_at, facts.response_key)) as nps_group
-    from {{ ref('fct_survey_responses') }} as facts
-    inner join answered on facts.response_key = answered.response_key
-    inner join identities on answered.record_key = identities.record_key
-    inner join periods on facts.responded_on >= periods.from_day and facts.responded_on < periods.to_day
-    anti join internal on facts.customer_id = internal.customer_id
-    where facts.nps_group is not null
-    group by identities.identity, periods.period, identities.person
+    select identity, period, person, arg_max(nps_group, (responded_at, response_key)) as nps_group
+    from speaking
+    where period is not null
+    group by identity, period, person
 ),
 
 spoken as (
@@ -138,6 +181,14 @@ totals as (
             and buyers.period = askers.period
             and buyers.person = askers.person
     group by buyers.identity, buyers.period
+),
+
+periods as (
+    select unnest(['all', 'last 12 months']) as period
+    union
+    select period from buyers
+    union
+    select period from spoken
 ),
 
 figures as (
@@ -174,8 +225,26 @@ measured as (
         cast({{ numerator }} as double) / nullif({{ denominator }}, 0) as value,
         cast({{ numerator }} as double) as numerator, cast({{ denominator }} as double) as denominator
     from figures
-    {{ 'union all' if not loop.last }}
+    union all
     {% endfor %}
+    select
+        'cac_blended' as kpi_id, figures.identity, figures.period,
+        cast(media.media_reporting as double) / nullif(figures.new_customers, 0) as value,
+        cast(media.media_reporting as double) as numerator, cast(figures.new_customers as double) as denominator
+    from figures
+    inner join {{ ref('unit_economics') }} as media
+        on figures.period = strftime(media.month_start, '%Y-%m') and media.cac_blended is not null
+    union all by name
+    select
+        'retention_rate' as kpi_id, retained.identity, strftime(retained.month_start, '%Y-%m') as period,
+        retained.kept / retained.at_start as value,
+        retained.kept as numerator, retained.at_start as denominator
+    from retained
+    inner join {{ ref('customer_retention') }} as months
+        on retained.month_start = months.month_start and months.retention_rate is not null
+    union all by name
+    select kpi_id, identity, period, value, numerator, denominator
+    from {{ ref('int_marketing__visitors_by_identity') }}
 ),
 
 final as (

@@ -28,6 +28,7 @@ attributed as (
     select
         answers.* replace (
             {{ survey_key_of('answers') }} as survey_key,
+            assignments.record_key as record_key,
             case when surveys.kind = 'enps' then 'enps' else answers.kind end as kind,
             coalesce(answers.is_reversed, surveys.is_reversed) as is_reversed
         ),
@@ -47,6 +48,7 @@ responses as (
         min(source) as source,
         min(response_id) as response_id,
         min(customer_id) as customer_id,
+        arg_min(record_key, customer_id) as record_key,
         min(survey_key) as survey_key,
         min(invitation_key) as invitation_key,
         bool_and(is_trusted) as is_trusted,
