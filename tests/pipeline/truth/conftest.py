@@ -46,6 +46,10 @@ create macro seconds(moment) as date_trunc('second', moment)::timestamp;
 create table people as select person_id from world.person where kind in ('b2c', 'b2b');
 create table vendors as {VENDORS};
 
+create table reported as  -- files of the website hold whole days
+select event_id, review_id, referral_id from world.web_event
+where received_at < date_trunc('day', clock());
+
 create table sale as  -- the shop marks the orders of tests
 select *, (4500000000 + order_id)::varchar as id from world.orders
 where happened(placed_at) and not coalesce(is_test, false);
@@ -182,6 +186,14 @@ def tell_who_is_who(home: Home) -> None:
                 inner join w.identity.int_identity__assignments as a
                     on a.record_key = v.source || ':' || t.external_id
                 where t.kind = 'record' and t.person_id is not null
+                union
+                select a.record_key, a.customer_id, t.person_id  -- whom only an order names
+                from read_parquet('{home.path / "simulation" / "truth" / "clusters.parquet"}') as t
+                inner join w.journey.int_journey__touches as o
+                    on o.order_key = 'shop:' || (4500000000 + t.external_id::bigint)
+                inner join w.identity.int_identity__assignments as a
+                    on o.person_ref = a.record_key
+                where t.kind = 'guest_order' and t.person_id is not null
             ),
             part as (
                 select person_id, customer_id, min(record_key) as record_key,
