@@ -230,21 +230,21 @@ def test_credit_is_of_all_conversions(simulated: Simulated) -> None:
 
 
 def test_first_and_last_touch_of_the_world(simulated: Simulated) -> None:
-    """Paths are those that people truly went, on the browsers in which they ever signed in.
+    """Paths are those that people truly went, on the browsers where they signed in or bought.
 
     A system can't know whose the other browsers were. What else it can't know (two people in one
     browser, records that were never tied) moves no channel by more than two of 100 orders, and
     leaves no more than five without a touch.
     """
-    signed_in = {device for (device,) in simulated.ask(
-        "select distinct device_id from world.web_event where record_id is not null "
-        f"and received_at < {RECENT}")}  # fmt: skip
+    known = {device for (device,) in simulated.ask(
+        "select distinct device_id from world.web_event where received_at < "
+        f"{RECENT} and (record_id is not null or kind = 'order_completed')")}  # fmt: skip
     people = dict(simulated.ask("select session_id, any_value(person_id) from world.web_event "
                                 "where person_id is not null group by 1"))  # fmt: skip
     channels = dict(simulated.ask("select utm_campaign, channel from world.campaign"))
     visits: dict[int, list[tuple[datetime, str]]] = defaultdict(list)
     for session in sessions_of(simulated):
-        if session[0][0] in signed_in:
+        if session[0][0] in known:
             mail = "email" if session[0][7] == "https://mail.example.com/" else "no campaign"
             came = (session[0][1], channels.get(session[0][5], mail))
             visits[people[session[0][3]]].append(came)
