@@ -28,6 +28,9 @@ COMPANY = SMALL | {
     for name in ("customers", "days", "seed")
     if os.environ.get(variable := f"CXM_TRUTH_{name.upper()}")
 }
+# the share of people of whom a system tells what another did: on a borrowed browser, as a guest
+# from another's mailbox; of 350 people there are none
+MISTAKEN = 0 if COMPANY == SMALL else 0.01
 THE_DAY_AFTER = (datetime.fromisoformat(NOW) + timedelta(days=1)).isoformat()
 
 VENDORS = """

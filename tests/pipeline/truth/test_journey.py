@@ -11,7 +11,7 @@ import json
 import pytest
 
 from tests.journey.machine import macros
-from tests.pipeline.truth.conftest import Simulated
+from tests.pipeline.truth.conftest import MISTAKEN, Simulated
 
 # People whose every record, device and order is one customer's, who is nobody else, and with whom
 # no deal was negotiated; what the systems could tell of them; and their stages in truth and here.
@@ -113,8 +113,10 @@ def test_stages_are_first_entered_when_they_truly_were(simulated: Simulated, sta
     simulated.connection.execute(KNOWN)
     alike = f"from compared as c where stage = '{stage}' and not ({OTHERWISE[stage]})"
     apart = "coalesce(abs(date_diff('millisecond', true_at, our_at)) > 1000, true)"
-    assert simulated.ask(f"select count(*) {alike}")[0][0] >= 40
-    assert simulated.ask(f"select person_id, true_at, our_at {alike} and {apart}") == []
+    people = simulated.ask(f"select count(*) {alike}")[0][0]
+    assert people >= 40
+    differ = simulated.ask(f"select person_id, true_at, our_at {alike} and {apart}")
+    assert len(differ) <= MISTAKEN * people, differ
 
 
 @pytest.mark.parametrize("stage", ["awareness", "consideration", "decision"])
@@ -188,7 +190,8 @@ def test_who_writes_or_recommends_is_known_and_does_it_once(
         """
     )
     assert len(rows) >= 10
-    assert {(ours, truly) for ours, truly in rows if ours != truly} == set()
+    others = [(ours, truly) for ours, truly in rows if ours != truly]
+    assert len(others) <= MISTAKEN * len(rows), others
     assert simulated.ask(
         f"""
         select count(*) filter (where kind = '{concept}') > 0,
