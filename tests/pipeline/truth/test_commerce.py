@@ -128,9 +128,12 @@ def purchases_of(simulated: Simulated) -> Purchases:
         """
         select f.customer_id, timezone('Europe/Berlin', s.placed_at)::date,
             f.revenue_reporting::double
-        from sale as s semi join people on s.person_id = people.person_id
-        inner join w.marts.fct_orders as f on s.id = f.order_id
-        where not happened(s.canceled_at) order by s.placed_at
+        from sale as s inner join w.marts.fct_orders as f on s.id = f.order_id
+        where not happened(s.canceled_at)
+            and f.customer_id not in ("""
+        + INSIDERS
+        + """)  -- nor is it null, of who was erased
+        order by s.placed_at
         """
     ):
         bought[customer].append((day, amount))
