@@ -68,7 +68,8 @@ records as (
                 as last_name
         )
     from given
-    left join lone_last_names as lone on given.record_key = lone.record_key and given.first_name is null
+    left join lone_last_names as lone
+        on case when given.first_name is null then given.record_key end = lone.record_key
 )
 
 select *, cast(hash(records) as varchar) as content_hash
