@@ -145,8 +145,9 @@ class Simulated:
             self.ask(f"select * from ({q}) order by all") for q in (of_warehouse, of_world)
         )
         assert theirs
-        assert [r for r in ours if r not in set(theirs)] == []
-        assert [r for r in theirs if r not in set(ours)] == []
+        known, found = set(theirs), set(ours)
+        assert [r for r in ours if r not in known] == []
+        assert [r for r in theirs if r not in found] == []
         assert len(ours) == len(theirs)
 
 
