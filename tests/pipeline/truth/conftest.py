@@ -30,7 +30,7 @@ COMPANY = SMALL | {
 }
 # the share of people of whom a system tells what another did: on a borrowed browser, as a guest
 # from another's mailbox; of 350 people there are none
-MISTAKEN = 0 if COMPANY == SMALL else 0.01
+MISTAKEN = 0 if COMPANY == SMALL else 0.02
 THE_DAY_AFTER = (datetime.fromisoformat(NOW) + timedelta(days=1)).isoformat()
 
 VENDORS = """
