@@ -24,3 +24,16 @@ def former(
     if known is None or known[0] is None or not set(columns) <= set(known[0]):
         return None
     return session.table(str(this))
+
+
+def with_kept(
+    kept: duckdb.DuckDBPyRelation | None, made: duckdb.DuckDBPyRelation
+) -> duckdb.DuckDBPyRelation:
+    """The rows made now and those kept.
+
+    A table of other columns was made by other code. Whoever keeps rows knows them by a hash that
+    tells other code, too, so all rows are among those made now, and none of it is kept.
+    """
+    if kept is None or set(kept.columns) != set(made.columns):
+        return made
+    return made.union(kept.project(", ".join(made.columns)))

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from dbt_project.enrichment.clusters import components, encode
-from dbt_project.enrichment.former import former
+from dbt_project.enrichment.former import former, with_kept
 
 _PROJECT = Path(__file__).parents[1]
 # of all that makes customers of records: other code, and all neighbourhoods are looked at again
@@ -71,11 +71,7 @@ class Rest:
         """The rows made now, each with the neighbourhood of its record, and those kept."""
         mine = self.changed.project(f"record_key as {key}, neighbourhood").set_alias("changed")
         rows = session.from_arrow(made).set_alias("made").join(mine, key)
-        rows = rows.project(", ".join([*made.column_names, "neighbourhood"]))
-        # a table of other columns was made by other code, and nothing of it is kept
-        if self.kept is None or set(self.kept.columns) != set(rows.columns):
-            return rows
-        return rows.union(self.kept.project(", ".join(rows.columns)))
+        return with_kept(self.kept, rows.project(", ".join([*made.column_names, "neighbourhood"])))
 
 
 def rest(session: duckdb.DuckDBPyConnection, this: Any, now: duckdb.DuckDBPyRelation) -> Rest:

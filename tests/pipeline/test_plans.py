@@ -26,7 +26,7 @@ PAIR_BY_PAIR = {
 def test_nothing_is_joined_pair_by_pair(harbor: Home) -> None:
     dbt(harbor, "compile", "--select", "resource_type:model")
     settings = settings_of(harbor)
-    compiled = settings.dbt_target / "compiled" / "cxm" / "models"
+    compiled = settings.dbt_target / "compiled" / "cxm"
     manifest = json.loads((settings.dbt_target / "manifest.json").read_text())["nodes"]
     found = set()
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
@@ -34,7 +34,7 @@ def test_nothing_is_joined_pair_by_pair(harbor: Home) -> None:
         for node in manifest.values():
             if node["resource_type"] != "model" or node["language"] != "sql":
                 continue
-            path = compiled.parent / node["original_file_path"]
+            path = compiled / node["original_file_path"]
             assert path.exists(), path.relative_to(compiled)
             plans = connection.execute(f"explain (format json) {path.read_text()}").fetchall()
             for _, plan in plans:

@@ -4,7 +4,7 @@
 def model(dbt, session):
     dbt.config(materialized="table")
     from dbt_project.enrichment import phones
-    from dbt_project.enrichment.former import former
+    from dbt_project.enrichment.former import former, with_kept
 
     records = dbt.ref("int_identity__person_records")
     given = records.filter("phone is not null").project("phone, country").distinct()
@@ -17,4 +17,4 @@ def model(dbt, session):
     kept = before.join(given.set_alias("now"), "form_hash", how="semi")
     fresh = given.join(before.project("form_hash").set_alias("was"), "form_hash", how="anti")
     made = session.from_arrow(phones.normalise_phones(fresh.to_arrow_table()))
-    return kept.union(made)
+    return with_kept(kept, made)

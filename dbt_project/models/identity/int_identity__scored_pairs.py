@@ -6,7 +6,7 @@ def model(dbt, session):
     import json
 
     from dbt_project.enrichment import matching
-    from dbt_project.enrichment.former import former
+    from dbt_project.enrichment.former import former, with_kept
 
     preset = dbt.ref("int_identity__settings").project("preset").fetchone()[0]
     learned = dbt.ref("int_identity__match_model").project("model").fetchone()[0]
@@ -24,4 +24,5 @@ def model(dbt, session):
     if not len(new) or matching.PRESETS[preset] is None:
         return before
     around = matching.near(session, people, fresh, learned).to_arrow_table()
-    return before.union(session.from_arrow(matching.score(around, learned, new=new, preset=preset)))
+    made = session.from_arrow(matching.score(around, learned, new=new, preset=preset))
+    return with_kept(before, made)
